@@ -1,0 +1,1 @@
+"""DART Jobs: distributed Ray jobs on many clusters, through one API."""

@@ -1,0 +1,1 @@
+"""What a cluster is: the only code that touches one."""

@@ -1,0 +1,133 @@
+"""Problems on the wire, RFC 9457, and the exceptions that carry them."""
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field of a request."""
+
+    model_config = ConfigDict(frozen=True)
+
+    field: str = Field(description="Its place, such as `runtime_env.pip`.")
+    detail: str
+
+
+class Problem(BaseModel):
+    """`application/problem+json`; `code` is stable and searchable, `detail` says what to do next."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[FieldProblem] = []
+    request_id: str | None = None
+
+
+class DartJobsError(Exception):
+    """Base of every error that a caller is told about."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+    retry_after: float | None = None
+
+    def __init__(self, detail: str = "", *, errors: list[FieldProblem] | None = None) -> None:
+        super().__init__(detail or (type(self).__doc__ or ""))
+        self.detail = str(self)
+        self.errors = errors or []
+
+    def problem(self, request_id: str | None = None) -> Problem:
+        """The body that says this on the wire."""
+        return Problem(
+            type=f"urn:dartjobs:problem:{self.code}",
+            title=(type(self).__doc__ or self.code).strip().splitlines()[0],
+            status=int(self.status),
+            code=self.code,
+            detail=self.detail,
+            errors=self.errors,
+            request_id=request_id,
+        )
+
+
+class InvalidRequestError(DartJobsError):
+    """The request is not valid."""
+
+    code = "invalid-request"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class NotFoundError(DartJobsError):
+    """There is no such thing in this namespace."""
+
+    code = "not-found"
+    status = HTTPStatus.NOT_FOUND
+
+
+class PackageNotFoundError(DartJobsError):
+    """The package has not been uploaded."""
+
+    code = "package-not-found"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class PackageMismatchError(DartJobsError):
+    """The bytes do not have the hash that the request names."""
+
+    code = "package-mismatch"
+    status = HTTPStatus.BAD_REQUEST
+
+
+class PackageTooLargeError(DartJobsError):
+    """The package is larger than the limit."""
+
+    code = "package-too-large"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class ForbiddenHostError(DartJobsError):
+    """The Host or Origin header names somebody else."""
+
+    code = "forbidden-host"
+    status = HTTPStatus.FORBIDDEN
+
+
+class RangeError(DartJobsError):
+    """The log does not reach that far."""
+
+    code = "range-not-satisfiable"
+    status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+
+
+class UnavailableError(DartJobsError):
+    """The service cannot answer now; try again."""
+
+    code = "unavailable"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    retry_after = 1.0
+
+
+ERRORS: dict[str, type[DartJobsError]] = {
+    kind.code: kind
+    for kind in (
+        InvalidRequestError,
+        NotFoundError,
+        PackageNotFoundError,
+        PackageMismatchError,
+        PackageTooLargeError,
+        ForbiddenHostError,
+        RangeError,
+        UnavailableError,
+    )
+}
+"""From a code on the wire to the exception that a client raises."""
+
+
+def error_of(problem: dict[str, Any]) -> DartJobsError:
+    """The exception for a problem document; one with an unknown code is a plain `DartJobsError`."""
+    parsed = Problem.model_validate(problem)
+    return ERRORS.get(parsed.code, DartJobsError)(parsed.detail, errors=parsed.errors)

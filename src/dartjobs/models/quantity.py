@@ -1,0 +1,115 @@
+"""Quantities as Kubernetes writes them (`500m`, `2Gi`) and durations (`90s`, `10m`, `24h`).
+
+The suffixes are those of Kubernetes's resource.Quantity:
+https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+"""
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+_BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
+_DECIMAL = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(m|[KMGTP]i|[kMGTP])?")
+_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
+LONGEST_DURATION = timedelta(days=366)
+
+
+def parse_quantity(value: object) -> Decimal:
+    """A Kubernetes quantity as a number of its base unit (cores, bytes).
+
+    Raises:
+        ValueError: it is no quantity, or negative.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        msg = "a quantity is a number or a text like 500m or 2Gi"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic turns ValueError, not TypeError, into a problem of the field
+    match = _QUANTITY.fullmatch(str(value).strip())
+    if match is None:
+        msg = f"{str(value)!r} is no quantity: write a number with a Kubernetes suffix, like 500m, 2, 512Mi or 2Gi"
+        raise ValueError(msg)
+    number, suffix = Decimal(match[1]), match[2]
+    if suffix is None:
+        return number
+    return number / 1000 if suffix == "m" else number * (_BINARY | _DECIMAL)[suffix]
+
+
+def format_cpu(cores: Decimal) -> str:
+    """Cores as Kubernetes writes them: `2`, `500m`."""
+    return str(int(cores)) if cores == int(cores) else f"{int(cores * 1000)}m"
+
+
+def format_memory(size: int) -> str:
+    """Bytes with the largest binary suffix that keeps them exact: `2Gi`, `1536Mi`, `1000`."""
+    for suffix, factor in reversed(_BINARY.items()):
+        if size and size % factor == 0:
+            return f"{size // factor}{suffix}"
+    return str(size)
+
+
+def parse_duration(value: object) -> timedelta:
+    """A duration such as `90s`, `10m`, `1h30m`, `24h`, `7d`; a bare number counts seconds.
+
+    Raises:
+        ValueError: it is no duration, negative, or longer than 366 days.
+    """
+    if isinstance(value, timedelta):
+        result = value
+    else:
+        result = _duration_of_text(str(value).strip())
+    if not timedelta(0) <= result <= LONGEST_DURATION:
+        msg = f"a duration lies between 0s and 366d; this is {result}"
+        raise ValueError(msg)
+    return result
+
+
+def _duration_of_text(text: str) -> timedelta:
+    if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):
+        return timedelta(seconds=float(text))
+    match = _DURATION.fullmatch(text)
+    if not text or match is None or any(part and len(part) > 9 for part in match.groups()):  # noqa: PLR2004
+        msg = f"{text!r} is no duration: write it like 90s, 10m, 1h30m, 24h or 7d"
+        raise ValueError(msg)
+    parts = zip(match.groups(default="0"), _UNITS.values(), strict=True)
+    return timedelta(seconds=sum(float(part) * unit for part, unit in parts))
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest text that `parse_duration` reads back as the same: `90s` is `1m30s`."""
+    whole, micros = divmod(value // timedelta(microseconds=1), 1_000_000)
+    text = ""
+    for unit, size in _UNITS.items():
+        count, whole = divmod(whole, size)
+        if unit == "s" and micros:
+            text += f"{count}.{micros:06}".rstrip("0") + "s"
+        elif count:
+            text += f"{count}{unit}"
+    return text or "0s"
+
+
+Cpu = Annotated[
+    Decimal,
+    BeforeValidator(lambda value: parse_quantity(value).quantize(Decimal("0.001"))),
+    PlainSerializer(format_cpu, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["500m", "2"], "description": "cores, a Kubernetes quantity"}),
+]
+"""Cores, exact to 1/1000."""
+
+Memory = Annotated[
+    int,
+    BeforeValidator(lambda value: int(parse_quantity(value))),
+    PlainSerializer(format_memory, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["512Mi", "2Gi"], "description": "bytes, a Kubernetes quantity"}),
+]
+"""Bytes."""
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["90s", "10m", "24h"], "description": "a duration"}),
+]
