@@ -110,12 +110,12 @@ class View:
     stop: StopIntent | None = None
     blind_seconds: float = 0.0
     """The cluster's sum of time in which its Sync Service saw nothing."""
-    lingering_since: datetime | None = field(default=None)
-    """When the job's outcome became known (for the retention tier)."""
+    impossible: str | None = None
+    """Why no cluster could ever run a queued attempt; None where one could."""
 
 
 class Act(Enum):
-    """An effect on the cluster. Each may be repeated: the driver finds what an earlier try made."""
+    """An effect on the cluster, or a mark on the row. Each may be repeated: it finds what an earlier try made."""
 
     CREATE = auto()
     """Create the Ray cluster under the attempt's name, or adopt it."""
@@ -123,8 +123,10 @@ class Act(Enum):
     """Read UIDs, put the package, read UIDs again, commit the submit intent, submit once."""
     RESUBMIT = auto()
     """Submit again under the committed intent: its reply was lost and Ray never heard of it."""
+    RECORD_SEEN = auto()
+    """Record that Ray knows the driver: from here on it is never submitted again."""
     STOP_DRIVER = auto()
-    """Ask Ray to stop the driver (SIGTERM to its tree)."""
+    """Ask Ray to stop the driver (SIGTERM to its tree), and record when."""
     KILL_HEAD = auto()
     """Delete the head by UID: the driver dies with it."""
     SEAL_LOG = auto()

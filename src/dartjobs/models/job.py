@@ -55,8 +55,10 @@ class Attempt(Record):
     blind_at_entry: float = Field(default=0.0, description="The cluster's blind seconds at `entered_at`.")
     cluster_uid: str | None = None
     submit_intent: SubmitIntent | None = None
+    driver_seen_at: datetime | None = Field(default=None, description="When Ray first knew the driver.")
     driver_started_at: datetime | None = None
     stop_cause: Reason | None = Field(default=None, description="Why it is being stopped, once it is.")
+    stop_sent_at: datetime | None = Field(default=None, description="When Ray was last asked to stop the driver.")
     exit_code: int | None = Field(default=None, description="As a shell shows it: 128 + the signal's number for a signal.")
     signal: str | None = None
     finished_at: datetime | None = None

@@ -1,0 +1,53 @@
+"""What several composite states ask alike."""
+
+from datetime import timedelta
+
+from dartjobs.core import deadlines, outcome
+from dartjobs.core.policy import Policy
+from dartjobs.core.world import Move, View, Wait
+from dartjobs.models.reason import Reason
+from dartjobs.models.state import JobState, Pair, ResourceState
+
+
+def gone(view: View) -> bool:
+    """Whether the Ray cluster whose UID we recorded is no longer there, or is another one."""
+    recorded = view.attempt.cluster_uid
+    return recorded is not None and view.observation.cluster_uid != recorded
+
+
+def head_lost(view: View) -> bool:
+    """Whether the head that the submit intent names is no longer there, or is another one."""
+    intent = view.attempt.submit_intent
+    return intent is not None and view.observation.head_uid != intent.head_uid
+
+
+def stop_cause(view: View) -> Reason | None:
+    """Why the attempt should be stopped now, if it should."""
+    if view.stop is not None:
+        return Reason.USER_STOP
+    if deadlines.is_over(deadlines.job_deadline(view), view.now):
+        return Reason.JOB_TIMEOUT
+    return None
+
+
+def before_the_driver(view: View) -> Move | None:
+    """The end of an attempt that is to be stopped and whose driver was certainly never submitted."""
+    cause = stop_cause(view)
+    if cause is None:
+        return None
+    state = JobState.STOPPED if cause is Reason.USER_STOP else JobState.FAILED
+    evidence = {"driver": "never submitted"}
+    return outcome.ended(view, state, cause, outcome.stop_message(view, cause), evidence=evidence)
+
+
+def begin_to_stop(view: View, cause: Reason) -> Move:
+    """The move to TERMINATING, STOPPING."""
+    target = Pair(ResourceState.TERMINATING, JobState.STOPPING)
+    return Move(target, cause, outcome.stop_message(view, cause), {}, {"stop_cause": cause})
+
+
+def look_again(view: View, policy: Policy, after: timedelta) -> Wait:
+    """Wait for so long, but not past a deadline."""
+    limits = deadlines.job_deadline(view), deadlines.state_deadline(view, policy)
+    coming = [limit for limit in limits if limit is not None and limit > view.now]
+    return Wait(deadlines.soonest(view.now + after, *coming))
