@@ -1,0 +1,144 @@
+"""Jobs: submit, read, list, stop."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dartjobs.models.job import Job, Transition
+from dartjobs.models.reason import Reason
+from dartjobs.models.spec import JobSpec
+from dartjobs.models.state import INITIAL, JobState
+from dartjobs.store import tables
+from dartjobs.store.audit import record_audit
+from dartjobs.store.database import now
+from dartjobs.store.rows import attempt_of, job_of, transition_of
+from dartjobs.store.tables import attempts, jobs, transitions
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A submission that was validated and not yet recorded."""
+
+    id: str
+    namespace: str
+    user: str
+    spec: JobSpec
+
+
+def attempt_id(job_id: str, number: int) -> str:
+    """An attempt's id, from which the names of all that is created for it are derived."""
+    return f"{job_id}-{number}"
+
+
+async def insert_job(conn: AsyncConnection, new: NewJob) -> None:
+    """Record a job, its first attempt, its first transition and the audit row."""
+    at = await now(conn)
+    row = {
+        "id": new.id,
+        "namespace": new.namespace,
+        "name": new.spec.name,
+        "user": new.user,
+        "priority": new.spec.priority,
+        "spec": new.spec.model_dump(mode="json", by_alias=True),
+        "submitted_at": at,
+        "latest": 1,
+    }
+    await conn.execute(insert(jobs).values(row))
+    await insert_attempt(conn, new.id, 1, new.spec.priority, at, actor=new.user)
+    await record_audit(conn, at, new.user, "submit", new.namespace, new.id)
+
+
+async def insert_attempt(  # noqa: PLR0913 - the columns of a new row
+    conn: AsyncConnection,
+    job_id: str,
+    number: int,
+    priority: int,
+    at: datetime,
+    *,
+    actor: str,
+    not_before: datetime | None = None,
+) -> None:
+    """Record a new attempt, queued, with its first transition."""
+    reason = Reason.SUBMITTED if number == 1 else Reason.RETRIED
+    identity = attempt_id(job_id, number)
+    both = {"resource_state": INITIAL.resource_state.value, "job_state": INITIAL.job_state.value}
+    common = {"version": 1, "reason": reason.value, "message": "", "job_id": job_id, **both}
+    attempt = {"id": identity, "number": number, "priority": priority, "created_at": at, "entered_at": at}
+    await conn.execute(insert(attempts).values(**common, **attempt, not_before=not_before, blind_at_entry=0.0))
+    history = {"attempt_id": identity, "attempt": number, "actor": actor, "evidence": {}, "at": at}
+    await conn.execute(insert(transitions).values(**common, **history))
+
+
+def _latest() -> Select[Any]:
+    on_latest = and_(attempts.c.job_id == jobs.c.id, attempts.c.number == jobs.c.latest)
+    columns = [column.label(f"job_{column.name}") for column in jobs.c]
+    return select(*attempts.c, *columns).join_from(jobs, attempts, on_latest)
+
+
+def _job_of_joined(row: Any) -> Job:  # noqa: ANN401 - a row of _latest()
+    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor
+    return job_of({column.name: values[f"job_{column.name}"] for column in jobs.c}, attempt_of(values))
+
+
+async def get_job(conn: AsyncConnection, namespace: str, job_id: str) -> Job | None:
+    """A job with its latest attempt; None where this namespace has none of that id."""
+    row = (await conn.execute(_latest().where(jobs.c.id == job_id, jobs.c.namespace == namespace))).first()
+    return None if row is None else _job_of_joined(row)
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """Which jobs to list, newest first."""
+
+    namespace: str
+    limit: int
+    states: Collection[JobState] = ()
+    name: str | None = None
+    before: str | None = None
+    """Only jobs older than this id: the cursor."""
+
+
+async def list_jobs(conn: AsyncConnection, query: ListQuery) -> list[Job]:
+    """A page of jobs, newest first; one more than `limit` where there are more."""
+    statement = _latest().where(jobs.c.namespace == query.namespace)
+    if query.states:
+        statement = statement.where(attempts.c.job_state.in_([state.value for state in query.states]))
+    if query.name is not None:
+        statement = statement.where(jobs.c.name == query.name)
+    if query.before is not None:
+        statement = statement.where(jobs.c.id < query.before)
+    rows = await conn.execute(statement.order_by(jobs.c.id.desc()).limit(query.limit + 1))
+    return [_job_of_joined(row) for row in rows]
+
+
+async def lock_job(conn: AsyncConnection, job_id: str) -> dict[str, Any] | None:
+    """The job's row, locked until the end of the transaction: a stop and a retry cannot pass each other."""
+    row = (await conn.execute(select(jobs).where(jobs.c.id == job_id).with_for_update())).first()
+    return None if row is None else dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public accessor
+
+
+async def request_stop(conn: AsyncConnection, namespace: str, job_id: str, *, by: str, reason: str) -> Job | None:
+    """Record the intent to stop on the job's row, once; a job that is over is left as it is."""
+    row = await lock_job(conn, job_id)
+    if row is None or row["namespace"] != namespace:
+        return None
+    if row["finished_at"] is None and row["stop_at"] is None:
+        at = await now(conn)
+        await conn.execute(update(jobs).where(jobs.c.id == job_id).values(stop_at=at, stop_by=by, stop_reason=reason))
+        await record_audit(conn, at, by, "stop", namespace, job_id, reason)
+    return await get_job(conn, namespace, job_id)
+
+
+async def list_transitions(
+    conn: AsyncConnection, job_id: str, *, after: tuple[int, int] = (0, 0), limit: int = 10_000
+) -> list[Transition]:
+    """A job's moves, oldest first, after (attempt number, version)."""
+    number, version = after
+    later = (transitions.c.attempt > number) | ((transitions.c.attempt == number) & (transitions.c.version > version))
+    order = (transitions.c.attempt, transitions.c.version)
+    statement = select(tables.transitions).where(transitions.c.job_id == job_id, later).order_by(*order).limit(limit)
+    return [transition_of(row) for row in await conn.execute(statement)]

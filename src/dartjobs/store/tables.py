@@ -1,0 +1,174 @@
+"""The tables. Times are BIGINT microseconds since 1970 UTC: no engine rounds them, and none has a time zone."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, Dialect, Float, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy.types import TypeDecorator
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, exact to the microsecond, as BIGINT."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """To microseconds."""
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ANN401, ARG002 - SQLAlchemy's signature
+        """From microseconds."""
+        return None if value is None else _EPOCH + timedelta(microseconds=int(value))
+
+
+metadata = MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s"}
+)
+_ID = String(64)
+_NAME = String(63)
+_STATE = String(16)
+_REASON = String(32)
+_ROW_ID = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite counts up only a column whose type is exactly INTEGER."""
+
+meta = Table("meta", metadata, Column("name", _NAME, primary_key=True), Column("value", Text, nullable=False))
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("namespace", _NAME, nullable=False),
+    Column("name", _NAME, nullable=False),
+    Column("user", String(255), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("submitted_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("latest", Integer, nullable=False),
+    Column("stop_at", Instant),
+    Column("stop_by", String(255)),
+    Column("stop_reason", Text),
+    Index(None, "namespace", "id"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("job_id", _ID, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("cluster", _NAME),
+    Column("resource_state", _STATE, nullable=False),
+    Column("job_state", _STATE, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("reason", _REASON, nullable=False),
+    Column("category", _REASON),
+    Column("message", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("entered_at", Instant, nullable=False),
+    Column("not_before", Instant),
+    Column("blind_at_entry", Float, nullable=False, default=0.0),
+    Column("cluster_uid", _ID),
+    Column("intent_submission_id", String(128)),
+    Column("intent_cluster_uid", _ID),
+    Column("intent_head_uid", _ID),
+    Column("intent_at", Instant),
+    Column("driver_seen_at", Instant),
+    Column("driver_started_at", Instant),
+    Column("stop_cause", _REASON),
+    Column("stop_sent_at", Instant),
+    Column("exit_code", Integer),
+    Column("signal", String(16)),
+    Column("finished_at", Instant),
+    Column("terminated_at", Instant),
+    UniqueConstraint("job_id", "number"),
+    Index(None, "resource_state", "priority", "id"),
+    Index(None, "cluster", "resource_state"),
+)
+
+transitions = Table(
+    "transitions",
+    metadata,
+    Column("attempt_id", _ID, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("job_id", _ID, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("from_resource_state", _STATE),
+    Column("from_job_state", _STATE),
+    Column("resource_state", _STATE, nullable=False),
+    Column("job_state", _STATE, nullable=False),
+    Column("reason", _REASON, nullable=False),
+    Column("category", _REASON),
+    Column("message", Text, nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index(None, "job_id", "attempt", "version"),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("attempt_id", _ID, primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("body", JSON, nullable=False),
+)
+
+wakeups = Table(
+    "wakeups",
+    metadata,
+    Column("cluster", _NAME, primary_key=True),
+    Column("attempt_id", _ID, primary_key=True),
+    Column("gen", String(32), nullable=False),
+)
+
+clusters = Table(
+    "clusters",
+    metadata,
+    Column("name", _NAME, primary_key=True),
+    Column("identity", _ID, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("capacity", JSON, nullable=False),
+    Column("schedulable", Integer, nullable=False),
+    Column("blind_seconds", Float, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", _NAME, primary_key=True),
+    Column("holder", String(255), nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("heartbeat_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+)
+
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    Column("cluster", _NAME, nullable=False),
+    Column("attempt_id", _ID, nullable=False),
+    Column("cluster_uid", _ID),
+    Column("epoch", BigInteger, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("action", _NAME, nullable=False),
+    Column("namespace", _NAME, nullable=False),
+    Column("job_id", _ID),
+    Column("detail", Text, nullable=False),
+)
