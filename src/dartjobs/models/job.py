@@ -64,6 +64,12 @@ class Attempt(Record):
     finished_at: datetime | None = None
     terminated_at: datetime | None = None
 
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def advice(self) -> str:
+        """What its user can do next; empty where there is nothing to do."""
+        return self.reason.advice
+
     @property
     def pair(self) -> Pair:
         """Both states."""
@@ -113,6 +119,12 @@ class Transition(Record):
     actor: str
     evidence: dict[str, Any] = {}
     at: datetime
+
+
+class TransitionList(Record):
+    """A job's moves over all its attempts, oldest first."""
+
+    items: list[Transition]
 
 
 class JobPage(Record):

@@ -1,0 +1,1 @@
+"""The API server: it validates and records, and never talks to a cluster."""

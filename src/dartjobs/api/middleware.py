@@ -1,0 +1,90 @@
+"""What every request passes: an id, a size limit, and the check of Host and Origin."""
+
+import re
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dartjobs.api.problems import problem_response
+from dartjobs.api.settings import ApiSettings, is_loopback
+from dartjobs.models.problem import DartJobsError, ForbiddenHostError
+from dartjobs.services.ids import new_job_id
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class BodyTooLargeError(DartJobsError):
+    """The request's body is too large."""
+
+    code = "body-too-large"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class Guard:
+    """Answers a problem to what is foreign or too large; gives everything else its request id."""
+
+    def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else new_job_id().removeprefix("job-")
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+            await send(message)
+
+        refusal = self._refusal(scope, headers)
+        if refusal is not None:
+            await problem_response(refusal, request_id)(scope, receive, send_with_id)
+            return
+        await self._app(scope, self._limited(scope, receive), send_with_id)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> DartJobsError | None:
+        host = _host_of(f"//{headers.get('host', '')}")
+        if not self._settings.allow_unauthenticated and not is_loopback(host):
+            return ForbiddenHostError(f"Host {host!r} is not this machine. Use the address that `dartjobs up` printed.")
+        origin = headers.get("origin")
+        if origin is not None and _host_of(origin) != host:
+            return ForbiddenHostError(f"Origin {origin!r} may not call this API from a browser.")
+        length = headers.get("content-length", "0")
+        if not _is_upload(scope) and length.isdecimal() and int(length) > self._settings.body_limit:
+            return BodyTooLargeError(f"The body has {length} bytes; the limit is {self._settings.body_limit}.")
+        return None
+
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        if _is_upload(scope):
+            return receive
+        received = 0
+
+        async def receive_some() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._settings.body_limit:
+                msg = f"The body is longer than the limit of {self._settings.body_limit} bytes."
+                raise BodyTooLargeError(msg)
+            return message
+
+        return receive_some
+
+
+def _is_upload(scope: Scope) -> bool:
+    return scope["method"] == "PUT" and "/packages/" in scope["path"]
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

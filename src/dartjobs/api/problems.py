@@ -1,0 +1,79 @@
+"""Every error leaves as `application/problem+json` (RFC 9457)."""
+
+import logging
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from dartjobs.models.problem import DartJobsError, FieldProblem, InvalidRequestError, Problem
+
+MEDIA_TYPE = "application/problem+json"
+_log = logging.getLogger(__name__)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every kind of error with a problem."""
+    app.add_exception_handler(DartJobsError, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_fault)
+
+
+def problem_response(error: DartJobsError, request_id: str | None) -> Response:
+    """The response that says this error."""
+    headers = {} if error.retry_after is None else {"Retry-After": str(int(error.retry_after + 0.5))}
+    return _response(error.problem(request_id), headers)
+
+
+def field_problems(error: RequestValidationError) -> list[FieldProblem]:
+    """What is wrong with which field, by its place in the document that was sent."""
+    found = []
+    for one in error.errors():
+        place = [str(part) for part in one["loc"] if part not in {"body", "query", "path", "header"}]
+        detail = str(one["msg"]).removeprefix("Value error, ")
+        if one["type"] == "extra_forbidden":
+            detail = "is not a field of it: check its spelling, or leave it out"
+        found.append(FieldProblem(field=".".join(place) or "body", detail=detail))
+    return found
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DartJobsError)  # noqa: S101 - Starlette calls it with what it was registered for
+    return problem_response(error, request.state.request_id)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
+    found = field_problems(error)
+    detail = "; ".join(f"{one.field}: {one.detail}" for one in found[:5])
+    return problem_response(InvalidRequestError(detail, errors=found), request.state.request_id)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - as above
+    title = HTTPStatus(error.status_code).phrase
+    code = title.lower().replace(" ", "-")
+    detail = f"{request.method} {request.url.path}: {error.detail}. `/openapi.json` lists what there is."
+    problem = Problem(
+        type=f"urn:dartjobs:problem:{code}",
+        title=title,
+        status=error.status_code,
+        code=code,
+        detail=detail,
+        request_id=request.state.request_id,
+    )
+    return _response(problem, dict(error.headers or {}))
+
+
+async def _on_fault(request: Request, error: Exception) -> Response:
+    request_id = getattr(request.state, "request_id", None)
+    _log.error("request %s failed", request_id, exc_info=error)
+    fault = DartJobsError("The server failed. Show this request id to your operator; nothing of it was recorded.")
+    return problem_response(fault, request_id)
+
+
+def _response(problem: Problem, headers: dict[str, str]) -> Response:
+    return Response(problem.model_dump_json(), problem.status, headers, MEDIA_TYPE)

@@ -1,0 +1,1 @@
+"""Hints that make things quick, never truth: losing any of them costs only time."""

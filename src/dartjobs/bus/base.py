@@ -1,0 +1,42 @@
+"""The protocol of a bus, and the topics on it."""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+QUEUE = "queue"
+"""There is queued work, or a queued job is to be stopped."""
+
+
+def job_topic(job_id: str) -> str:
+    """Something about this job changed."""
+    return f"job:{job_id}"
+
+
+def log_topic(attempt_id: str) -> str:
+    """The attempt's log grew or was closed."""
+    return f"log:{attempt_id}"
+
+
+def cluster_topic(cluster: str) -> str:
+    """There are wake-ups for this cluster's Sync Service."""
+    return f"cluster:{cluster}"
+
+
+class Subscription(Protocol):
+    """Hints on some topics since the subscription began."""
+
+    async def wait(self, timeout_seconds: float) -> bool:
+        """True as soon as there was a hint since the last wait, False after the timeout."""
+        ...
+
+
+class Bus(Protocol):
+    """Publish and subscribe; at most once, in no order."""
+
+    async def publish(self, topic: str) -> None:
+        """Hint at this topic. Never raises for a hint that is lost."""
+        ...
+
+    def subscribe(self, *topics: str) -> AbstractContextManager[Subscription]:
+        """Hear hints on these topics while the context is open."""
+        ...

@@ -1,0 +1,1 @@
+"""What the API does, once: the routes of every API call these."""
