@@ -56,4 +56,7 @@ def must_ask_ray(attempt: Attempt, evidence: Evidence, view_age: float, policy: 
         return False
     if attempt.job_state is JobState.RUNNING:
         return view_age > policy.heartbeat_silence.total_seconds()
-    return attempt.job_state in {JobState.WAITING, JobState.STOPPING} and attempt.resource_state is not ResourceState.QUEUED
+    return (
+        attempt.job_state in {JobState.WAITING, JobState.STOPPING}
+        and attempt.resource_state is not ResourceState.QUEUED
+    )

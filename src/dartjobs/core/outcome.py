@@ -56,7 +56,14 @@ def stopped(view: View, proof: str, *, exited: Exited | None = None) -> Move:
     return ended(view, state, cause, stop_message(view, cause), evidence={"proof": proof}, **extra)
 
 
-def failed(view: View, reason: Reason, message: str = "", *, evidence: dict[str, Any] | None = None, exit_code: int | None = None) -> Move:
+def failed(
+    view: View,
+    reason: Reason,
+    message: str = "",
+    *,
+    evidence: dict[str, Any] | None = None,
+    exit_code: int | None = None,
+) -> Move:
     """FAILED for this reason."""
     return ended(view, JobState.FAILED, reason, message, evidence=evidence, exit_code=exit_code)
 
@@ -105,9 +112,7 @@ def _of_exit(view: View, exited: Exited) -> Move:
 
 
 def _failed_with(view: View, exited: Exited, reason: Reason, message: str, evidence: dict[str, Any]) -> Move:
-    return ended(
-        view, JobState.FAILED, reason, message, evidence=evidence, exit_code=exited.code, signal=exited.signal
-    )
+    return ended(view, JobState.FAILED, reason, message, evidence=evidence, exit_code=exited.code, signal=exited.signal)
 
 
 def _reason_of_ray(job: RayJob) -> Reason:

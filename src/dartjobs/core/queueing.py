@@ -108,7 +108,9 @@ def never_fits(spec: JobSpec, clusters: Iterable[ClusterView]) -> str | None:
     if any(matches(spec, one) and (one.capacity.elastic or need.fits(one.capacity.total)) for one in known):
         return None
     offers = "; ".join(
-        f"{one.name} has {one.capacity.total}" if matches(spec, one) else f"{one.name} lacks the labels of cluster_selector"
+        f"{one.name} has {one.capacity.total}"
+        if matches(spec, one)
+        else f"{one.name} lacks the labels of cluster_selector"
         for one in known
     )
     return f"The job asks for {need}, and no cluster could ever give it: {offers}."

@@ -88,6 +88,21 @@ async def live_ids(conn: AsyncConnection, cluster: str) -> list[str]:
     )
 
 
+async def stop_wanted_ids(conn: AsyncConnection) -> list[str]:
+    """Every queued attempt whose job is to be stopped."""
+    statement = (
+        select(attempts.c.id)
+        .join(jobs, jobs.c.id == attempts.c.job_id)
+        .where(attempts.c.resource_state == ResourceState.QUEUED.value, jobs.c.stop_at.is_not(None))
+    )
+    return list(await conn.scalars(statement))
+
+
+async def cluster_of(conn: AsyncConnection, attempt_id: str) -> str | None:
+    """The cluster that claimed the attempt."""
+    return await conn.scalar(select(attempts.c.cluster).where(attempts.c.id == attempt_id))
+
+
 async def claim(conn: AsyncConnection, lease: Lease, attempt_id: str, *, actor: str) -> None:
     """Take a queued attempt for the lease's cluster.
 

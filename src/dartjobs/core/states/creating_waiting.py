@@ -26,5 +26,7 @@ def decide(view: View, policy: Policy) -> Decision:
         return Move(target, Reason.HEAD_READY, "", evidence, {"cluster_uid": seen.cluster_uid})
     if deadlines.is_over(deadlines.state_deadline(view, policy), view.now):
         limit = view.spec.timeouts.creating
-        return outcome.failed(view, Reason.CREATING_TIMEOUT, f"The head of the Ray cluster did not answer within {limit}.")
+        return outcome.failed(
+            view, Reason.CREATING_TIMEOUT, f"The head of the Ray cluster did not answer within {limit}."
+        )
     return Act.CREATE if seen.cluster_uid is None else look_again(view, policy, policy.poll)

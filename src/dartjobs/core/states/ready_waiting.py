@@ -23,7 +23,9 @@ def _before_the_intent(view: View, policy: Policy) -> Decision:
     if not seen.reachable:
         return look_again(view, policy, policy.unreachable)
     if gone(view):
-        return outcome.failed(view, Reason.RESOURCES_DELETED, "The Ray cluster was deleted before the driver was submitted.")
+        return outcome.failed(
+            view, Reason.RESOURCES_DELETED, "The Ray cluster was deleted before the driver was submitted."
+        )
     if seen.failure is not None:
         return outcome.failed(view, seen.failure.reason, seen.failure.message)
     if deadlines.is_over(deadlines.state_deadline(view, policy), view.now):

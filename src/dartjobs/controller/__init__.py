@@ -1,0 +1,1 @@
+"""The controller: what no cluster owns. One for the installation, with no driver."""

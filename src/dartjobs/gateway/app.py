@@ -1,0 +1,37 @@
+"""The gateway's application."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.responses import JSONResponse
+
+from dartjobs.gateway.reports import Reports
+from dartjobs.gateway.routes import router
+from dartjobs.gateway.settings import GatewaySettings
+from dartjobs.models.problem import DartJobsError
+from dartjobs.services.platform import Platform
+
+
+def create_app(platform: Platform, settings: GatewaySettings, *, secret: bytes, installation: str) -> FastAPI:
+    """The gateway of one cluster; `secret` and `installation` are those from which runners' tokens are derived."""
+    reports = Reports(platform, settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        beats = asyncio.create_task(reports.flush_heartbeats())
+        yield
+        beats.cancel()
+
+    app = FastAPI(title="DART Jobs gateway", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.reports, app.state.settings = reports, settings
+    app.state.secret, app.state.installation = secret, installation
+    app.include_router(router)
+    app.add_exception_handler(DartJobsError, _on_error)
+    return app
+
+
+async def _on_error(_request: object, error: Exception) -> JSONResponse:
+    assert isinstance(error, DartJobsError)  # noqa: S101 - Starlette calls it with what it was registered for
+    return JSONResponse({"detail": error.detail}, int(error.status))

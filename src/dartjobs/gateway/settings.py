@@ -1,0 +1,18 @@
+"""The gateway's settings, read once."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class GatewaySettings(BaseSettings):
+    """Environment variables `DARTJOBS_GATEWAY_…`."""
+
+    model_config = SettingsConfigDict(env_prefix="DARTJOBS_GATEWAY_", frozen=True)
+
+    push_limit: int = Field(default=4 * 2**20, gt=0, description="Bytes of log in one request.")
+    heartbeat_flush_seconds: float = Field(
+        default=5.0, gt=0, description="Heartbeats are written together, at most once in so many seconds."
+    )
+    known_attempt_seconds: float = Field(
+        default=5.0, ge=0, description="For how long a yes to 'may this attempt still report?' is believed."
+    )

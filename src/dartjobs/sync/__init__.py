@@ -1,0 +1,1 @@
+"""The Sync Service of one cluster: observe, decide, act or record."""
