@@ -1,1 +1,76 @@
-"""DART Jobs: distributed Ray jobs on many clusters, through one API."""
+"""DART Jobs: distributed Ray jobs on many clusters, through one API.
+
+`from dartjobs import Client, JobSpec`. What is named in `__all__` is loaded when it is first asked for, so that the
+command line starts without HTTP and pydantic.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dartjobs.client.async_client import AsyncClient
+    from dartjobs.client.errors import ConnectionFailedError, WaitTimeoutError
+    from dartjobs.client.handles import AsyncJobHandle, JobHandle
+    from dartjobs.client.packaging import PackagingError
+    from dartjobs.client.sync_client import Client
+    from dartjobs.models.job import Attempt, Job, Transition
+    from dartjobs.models.problem import DartJobsError, InvalidRequestError, NotFoundError, UnavailableError
+    from dartjobs.models.reason import Category, Reason
+    from dartjobs.models.spec import HeadGroup, JobSpec, Retries, RuntimeEnv, Timeouts, WorkerGroup
+    from dartjobs.models.state import JobState, ResourceState
+
+__all__ = [
+    "AsyncClient",
+    "AsyncJobHandle",
+    "Attempt",
+    "Category",
+    "Client",
+    "ConnectionFailedError",
+    "DartJobsError",
+    "HeadGroup",
+    "InvalidRequestError",
+    "Job",
+    "JobHandle",
+    "JobSpec",
+    "JobState",
+    "NotFoundError",
+    "PackagingError",
+    "Reason",
+    "ResourceState",
+    "Retries",
+    "RuntimeEnv",
+    "Timeouts",
+    "Transition",
+    "UnavailableError",
+    "WaitTimeoutError",
+    "WorkerGroup",
+]
+
+_HOMES = {
+    "client.async_client": ("AsyncClient",),
+    "client.errors": ("ConnectionFailedError", "WaitTimeoutError"),
+    "client.handles": ("AsyncJobHandle", "JobHandle"),
+    "client.packaging": ("PackagingError",),
+    "client.sync_client": ("Client",),
+    "models.job": ("Attempt", "Job", "Transition"),
+    "models.problem": ("DartJobsError", "InvalidRequestError", "NotFoundError", "UnavailableError"),
+    "models.reason": ("Category", "Reason"),
+    "models.spec": ("HeadGroup", "JobSpec", "Retries", "RuntimeEnv", "Timeouts", "WorkerGroup"),
+    "models.state": ("JobState", "ResourceState"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Load what was asked for, from the module that defines it."""
+    if name not in _HOME_OF:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """What can be imported from here."""
+    return sorted({*globals(), *__all__})

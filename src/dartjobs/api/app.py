@@ -1,5 +1,7 @@
 """The application: routes, problems, guard."""
 
+from typing import Any
+
 from fastapi import FastAPI
 
 from dartjobs.api import problems
@@ -14,7 +16,9 @@ NAMESPACE = "/api/v1/namespaces/{namespace}"
 
 def create_app(platform: Platform, settings: ApiSettings) -> FastAPI:
     """The API server for one installation; stateless: any number may serve the same database."""
-    documented = {status: {"model": Problem, "content": {problems.MEDIA_TYPE: {}}} for status in (403, 404, 422, 503)}
+    documented: dict[int | str, dict[str, Any]] = {
+        status: {"model": Problem, "content": {problems.MEDIA_TYPE: {}}} for status in (403, 404, 422, 503)
+    }
     app = FastAPI(title="DART Jobs", version="v1", docs_url=None, redoc_url=None, responses=documented)
     app.state.platform = platform
     app.state.settings = settings

@@ -48,8 +48,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
     found = field_problems(error)
-    detail = "; ".join(f"{one.field}: {one.detail}" for one in found[:5])
-    return problem_response(InvalidRequestError(detail, errors=found), request.state.request_id)
+    return problem_response(InvalidRequestError(errors=found), request.state.request_id)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

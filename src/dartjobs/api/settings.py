@@ -17,10 +17,13 @@ class ApiSettings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to bind.")
     port: int = Field(default=7878, ge=0, le=65_535, description="0: any free one.")
     allow_unauthenticated: bool = Field(
-        default=False, description="Serve other than loopback although nobody is asked who they are: it runs anybody's code."
+        default=False,
+        description="Serve other than loopback although nobody is asked who they are: it runs anybody's code.",
     )
     package_limit: int = Field(
-        default=100 * 2**20, gt=0, description="Bytes; Ray's dashboard takes no larger package (DASHBOARD_CLIENT_MAX_SIZE)."
+        default=100 * 2**20,
+        gt=0,
+        description="Bytes; Ray's dashboard takes no larger package (DASHBOARD_CLIENT_MAX_SIZE).",
     )
     body_limit: int = Field(default=4 * 2**20, gt=0, description="Bytes of any other request's body.")
 

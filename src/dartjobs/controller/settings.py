@@ -11,5 +11,7 @@ class ControllerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="DARTJOBS_CONTROLLER_", frozen=True)
 
-    lease: timedelta = Field(default=timedelta(seconds=15), description="After so long without a sign it may be taken over.")
+    lease: timedelta = Field(
+        default=timedelta(seconds=15), description="After so long without a sign it may be taken over."
+    )
     poll: timedelta = Field(default=timedelta(seconds=1), description="Between two looks for stops and deadlines.")

@@ -14,9 +14,10 @@ def why_not_running(attempt: Attempt, spec: JobSpec, clusters: Iterable[queueing
     """Empty while it runs and once it is over."""
     match attempt.pair:
         case Pair(_R.QUEUED, _J.WAITING):
+            why = queueing.why_queued(spec, clusters)
             if attempt.number > 1 and attempt.not_before is not None:
-                return f"Attempt {attempt.number} starts after {attempt.not_before:%H:%M:%S} UTC. {queueing.why_queued(spec, clusters)}"
-            return queueing.why_queued(spec, clusters)
+                return f"Attempt {attempt.number} starts after {attempt.not_before:%H:%M:%S} UTC. {why}"
+            return why
         case Pair(_R.CREATING, _J.WAITING):
             return f"Cluster {attempt.cluster} is bringing up its Ray cluster."
         case Pair(_R.READY, _J.WAITING) if attempt.submit_intent is None:

@@ -88,9 +88,10 @@ def choose(queue: Iterable[Queued], cluster: ClusterView) -> list[Queued]:
 
     One that does not fit does not block those behind it (Kueue's `BestEffortFIFO`).
     """
-    room, chosen = cluster.free, []
     if not cluster.schedulable:
-        return chosen
+        return []
+    room = cluster.free
+    chosen: list[Queued] = []
     for queued in queue:
         need = demand(queued.spec)
         if matches(queued.spec, cluster) and need.fits(room):

@@ -29,4 +29,5 @@ def retry_at(view: View, move: Move, spent: Sequence[Category | None]) -> dateti
     used = sum(earlier is category for earlier in spent)
     if used >= view.spec.retries.limit(category):
         return None
-    return view.now + min(view.spec.retries.backoff * 2 ** min(used, 16), LONGEST_BACKOFF)
+    doublings = 1 << min(used, 16)
+    return view.now + min(view.spec.retries.backoff * doublings, LONGEST_BACKOFF)

@@ -66,9 +66,7 @@ async def heartbeat(attempt_id: str, reports: Accepted) -> None:
 
 
 @router.post("/logs/driver")
-async def logs(
-    attempt_id: str, request: Request, reports: Accepted, offset: Annotated[int, Query(ge=0)]
-) -> LogEnd:
+async def logs(attempt_id: str, request: Request, reports: Accepted, offset: Annotated[int, Query(ge=0)]) -> LogEnd:
     """Store bytes of the log from `offset`; go on from the `end` that is answered."""
     limit = request.app.state.settings.push_limit
     data = bytearray()

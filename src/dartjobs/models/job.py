@@ -59,7 +59,9 @@ class Attempt(Record):
     driver_started_at: datetime | None = None
     stop_cause: Reason | None = Field(default=None, description="Why it is being stopped, once it is.")
     stop_sent_at: datetime | None = Field(default=None, description="When Ray was last asked to stop the driver.")
-    exit_code: int | None = Field(default=None, description="As a shell shows it: 128 + the signal's number for a signal.")
+    exit_code: int | None = Field(
+        default=None, description="As a shell shows it: 128 + the signal's number for a signal."
+    )
     signal: str | None = None
     finished_at: datetime | None = None
     terminated_at: datetime | None = None

@@ -35,9 +35,12 @@ class DartJobsError(Exception):
     code: ClassVar[str] = "internal"
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
     retry_after: float | None = None
+    request_id: str | None = None
+    """Of the request that was answered with this, where it came over the wire."""
 
     def __init__(self, detail: str = "", *, errors: list[FieldProblem] | None = None) -> None:
-        super().__init__(detail or (type(self).__doc__ or ""))
+        of_fields = "; ".join(f"{one.field}: {one.detail}" for one in (errors or [])[:5])
+        super().__init__(detail or of_fields or (type(self).__doc__ or ""))
         self.detail = str(self)
         self.errors = errors or []
 
@@ -130,4 +133,6 @@ ERRORS: dict[str, type[DartJobsError]] = {
 def error_of(problem: dict[str, Any]) -> DartJobsError:
     """The exception for a problem document; one with an unknown code is a plain `DartJobsError`."""
     parsed = Problem.model_validate(problem)
-    return ERRORS.get(parsed.code, DartJobsError)(parsed.detail, errors=parsed.errors)
+    error = ERRORS.get(parsed.code, DartJobsError)(parsed.detail, errors=parsed.errors)
+    error.request_id = parsed.request_id
+    return error

@@ -57,10 +57,7 @@ def parse_duration(value: object) -> timedelta:
     Raises:
         ValueError: it is no duration, negative, or longer than 366 days.
     """
-    if isinstance(value, timedelta):
-        result = value
-    else:
-        result = _duration_of_text(str(value).strip())
+    result = value if isinstance(value, timedelta) else _duration_of_text(str(value).strip())
     if not timedelta(0) <= result <= LONGEST_DURATION:
         msg = f"a duration lies between 0s and 366d; this is {result}"
         raise ValueError(msg)

@@ -84,7 +84,9 @@ FACTS: dict[Reason, Facts] = {
     Reason.DRIVER_STARTED: Facts(None, "the entrypoint was started"),
     Reason.COMPLETED: Facts(None, "the entrypoint exited with 0"),
     Reason.DRIVER_FAILED: Facts(
-        _C.USER, "the entrypoint exited with a code other than 0", "Read the end of its log: `dartjobs logs JOB --tail 50`."
+        _C.USER,
+        "the entrypoint exited with a code other than 0",
+        "Read the end of its log: `dartjobs logs JOB --tail 50`.",
     ),
     Reason.DRIVER_KILLED: Facts(
         _C.USER,
@@ -92,16 +94,22 @@ FACTS: dict[Reason, Facts] = {
         "SIGKILL often means that memory ran out: ask for more (`--memory`), or read the end of the log.",
     ),
     Reason.RUNTIME_ENV_FAILED: Facts(
-        _C.USER_ENV, "Ray could not build the runtime_env", "Mend runtime_env (pip, uv) as the message says; submit again."
+        _C.USER_ENV,
+        "Ray could not build the runtime_env",
+        "Mend runtime_env (pip, uv) as the message says; submit again.",
     ),
     Reason.ENTRYPOINT_FAILED: Facts(
-        _C.USER_ENV, "the entrypoint could not be started", "Check the program's name and that it is in the working directory."
+        _C.USER_ENV,
+        "the entrypoint could not be started",
+        "Check the program's name and that it is in the working directory.",
     ),
     Reason.PACKAGE_MISSING: Facts(
         _C.USER_ENV, "the working directory's package is not in the object store", "Submit again from the folder."
     ),
     Reason.HEAD_FAILED: Facts(
-        _C.INFRASTRUCTURE, "the Ray head did not come up", "Submit again; if it happens twice, show the message to your operator."
+        _C.INFRASTRUCTURE,
+        "the Ray head did not come up",
+        "Submit again; if it happens twice, show the message to your operator.",
     ),
     Reason.HEAD_LOST: Facts(
         _C.INFRASTRUCTURE,
@@ -120,14 +128,14 @@ FACTS: dict[Reason, Facts] = {
     Reason.DRIVER_UNSCHEDULABLE: Facts(
         _C.CAPACITY, "the driver does not fit the head", "Ask for a larger head (`--cpu`, `--memory`, `--gpu`)."
     ),
-    Reason.JOB_TIMEOUT: Facts(
-        _C.TIMEOUT, "the job's total time is over", "Raise `--timeout`, or make the job faster."
-    ),
+    Reason.JOB_TIMEOUT: Facts(_C.TIMEOUT, "the job's total time is over", "Raise `--timeout`, or make the job faster."),
     Reason.QUEUED_TIMEOUT: Facts(
         _C.TIMEOUT, "no cluster had room in time", "Raise `timeouts.queued`, ask for less, or try when less is running."
     ),
     Reason.CREATING_TIMEOUT: Facts(
-        _C.TIMEOUT, "the Ray cluster did not come up in time", "Submit again; raise `timeouts.creating` if images are large."
+        _C.TIMEOUT,
+        "the Ray cluster did not come up in time",
+        "Submit again; raise `timeouts.creating` if images are large.",
     ),
     Reason.START_TIMEOUT: Facts(
         _C.TIMEOUT, "the driver did not start in time", "A large runtime_env may need more: raise `timeouts.starting`."
@@ -136,7 +144,9 @@ FACTS: dict[Reason, Facts] = {
     Reason.PREEMPTED: Facts(_C.STOPPED, "a job of higher priority took its place"),
     Reason.DRAINED: Facts(_C.STOPPED, "an operator emptied the cluster"),
     Reason.SUBMIT_REFUSED: Facts(
-        _C.INTERNAL, "Ray refused the submission", "Show the message to your operator: the platform should have seen this."
+        _C.INTERNAL,
+        "Ray refused the submission",
+        "Show the message to your operator: the platform should have seen this.",
     ),
     Reason.INTERNAL_ERROR: Facts(
         _C.INTERNAL, "the platform itself failed", "Show the job's id to your operator; submit again."

@@ -9,12 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from dartjobs.models.quantity import Cpu, Duration, Memory
 from dartjobs.models.reason import Category
 
-API_VERSION = "dartjobs/v1"
+API_VERSION: Literal["dartjobs/v1"] = "dartjobs/v1"
 GIBIBYTE = 2**30
 
 DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 """A DNS-1123 label, as Kubernetes names objects: lower case letters, digits and `-`, at most 63 characters."""
-LabelKey = Annotated[str, StringConstraints(pattern=r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")]
+LabelKey = Annotated[
+    str, StringConstraints(pattern=r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
+]
 LabelValue = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")]
 PackageRef = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 """A package by the SHA-256 of its bytes, as `PUT …/packages/{ref}` stored it."""
@@ -44,7 +46,7 @@ class RuntimeEnv(Strict):
     working_dir: str | None = Field(
         default=None,
         max_length=4_096,
-        description="The code: `sha256:…` of an uploaded package. The client and the CLI also take a folder and upload it.",
+        description="The code: `sha256:…` of an uploaded package. Client and CLI also take a folder and upload it.",
     )
 
     @model_validator(mode="after")

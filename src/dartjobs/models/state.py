@@ -100,7 +100,7 @@ def is_legal_move(source: Pair, target: Pair) -> bool:
 
 
 def neighbours() -> list[tuple[Pair, Pair]]:
-    """The moves that skip no pair, in the table's order: what the diagram shows; every other move is a path of these."""
+    """The moves that skip no pair, in the table's order, for the diagram; every other move is a path of these."""
     return [
         (source, target)
         for source, target in product(LEGAL_PAIRS, LEGAL_PAIRS)

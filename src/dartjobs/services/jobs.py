@@ -12,8 +12,7 @@ from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import JobState
 from dartjobs.services.ids import new_job_id
 from dartjobs.services.platform import Platform
-from dartjobs.store import clusters, jobs, wakeups
-from dartjobs.store.database import AsyncConnection
+from dartjobs.store import clusters, jobs
 
 _PACKAGE = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -46,7 +45,13 @@ async def get(platform: Platform, namespace: str, job_id: str) -> Job:
 
 
 async def list_page(  # noqa: PLR0913 - one argument a filter
-    platform: Platform, namespace: str, *, states: Collection[JobState], name: str | None, limit: int, cursor: str | None
+    platform: Platform,
+    namespace: str,
+    *,
+    states: Collection[JobState],
+    name: str | None,
+    limit: int,
+    cursor: str | None,
 ) -> JobPage:
     """A page of jobs, newest first."""
     query = jobs.ListQuery(namespace, limit, states, name, cursor)
@@ -61,34 +66,24 @@ async def stop(platform: Platform, namespace: str, job_id: str, *, by: str, reas
     Raises:
         NotFoundError: this namespace has none of that id.
     """
-
-    async def work(conn: AsyncConnection) -> tuple[Job | None, str | None]:
-        job = await jobs.request_stop(conn, namespace, job_id, by=by, reason=reason)
-        return job, None if job is None else await wakeups.wake_job(conn, job_id)
-
-    job, cluster = await platform.database.write(work)
-    if job is None:
+    request = partial(jobs.request_stop, namespace=namespace, job_id=job_id, by=by, reason=reason)
+    stopped = await platform.database.write(request)
+    if stopped is None:
         raise _absent(namespace, job_id)
+    job, cluster = stopped
     await platform.bus.publish(topics.QUEUE if cluster is None else topics.cluster_topic(cluster))
     await platform.bus.publish(topics.job_topic(job_id))
     return job
 
 
-async def history(
-    platform: Platform, namespace: str, job_id: str, after: tuple[int, int] = (0, 0)
-) -> list[Transition]:
+async def history(platform: Platform, namespace: str, job_id: str, after: tuple[int, int] = (0, 0)) -> list[Transition]:
     """A job's moves over all attempts, oldest first, after (attempt number, version).
 
     Raises:
         NotFoundError: this namespace has none of that id.
     """
-
-    async def work(conn: AsyncConnection) -> list[Transition] | None:
-        if await jobs.get_job(conn, namespace, job_id) is None:
-            return None
-        return await jobs.list_transitions(conn, job_id, after=after)
-
-    found = await platform.database.read(work)
+    read = partial(jobs.list_transitions, namespace=namespace, job_id=job_id, after=after)
+    found = await platform.database.read(read)
     if found is None:
         raise _absent(namespace, job_id)
     return found
@@ -99,12 +94,16 @@ async def _check_package(platform: Platform, namespace: str, ref: str | None) ->
         return
     field = "runtime_env.working_dir"
     if not _PACKAGE.fullmatch(ref):
-        detail = "must be sha256:… of an uploaded package; the client and the CLI upload a folder for you"
-        raise InvalidRequestError(f"{field}: {detail}", errors=[FieldProblem(field=field, detail=detail)])
+        wrong = FieldProblem(
+            field=field,
+            detail="must be sha256:… of an uploaded package; the client and the CLI upload a folder for you",
+        )
+        raise InvalidRequestError(errors=[wrong])
     if await platform.packages.head(namespace, ref) is None:
         detail = f"{ref} is not in namespace {namespace}: upload it with PUT …/packages/{ref}, then submit again"
-        raise PackageNotFoundError(f"{field}: {detail}", errors=[FieldProblem(field=field, detail=detail)])
+        raise PackageNotFoundError(errors=[FieldProblem(field=field, detail=detail)])
 
 
 def _absent(namespace: str, job_id: str) -> NotFoundError:
-    return NotFoundError(f"Namespace {namespace} has no job {job_id}. `dartjobs list` shows those that it has.")
+    msg = f"Namespace {namespace} has no job {job_id}. `dartjobs list` shows those that it has."
+    return NotFoundError(msg)

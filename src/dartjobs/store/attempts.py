@@ -1,6 +1,5 @@
 """Attempts: read what `decide` needs, record what it decided, guarded by epoch and version."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -55,7 +54,7 @@ async def load(conn: AsyncConnection, attempt_id: str) -> Loaded | None:
         namespace=job["namespace"],
         spec=JobSpec.model_validate(job["spec"]),
         submitted_at=job["submitted_at"],
-        stop=stop_of(job),
+        stop=stop_of(dict(job)),
         evidence=await evidence_store.read_evidence(conn, attempt_id),
         blind_seconds=blind or 0.0,
         now=await now(conn),
@@ -77,14 +76,18 @@ async def queue(conn: AsyncConnection, limit: int = 1_000) -> list[Queued]:
 
 async def queued_ids(conn: AsyncConnection) -> list[str]:
     """Every queued attempt."""
-    return list(await conn.scalars(select(attempts.c.id).where(attempts.c.resource_state == ResourceState.QUEUED.value)))
+    return list(
+        await conn.scalars(select(attempts.c.id).where(attempts.c.resource_state == ResourceState.QUEUED.value))
+    )
 
 
 async def live_ids(conn: AsyncConnection, cluster: str) -> list[str]:
     """Every attempt that this cluster has claimed and not finished with."""
     live = [state.value for state in ResourceState if state is not ResourceState.TERMINATED]
     return list(
-        await conn.scalars(select(attempts.c.id).where(attempts.c.cluster == cluster, attempts.c.resource_state.in_(live)))
+        await conn.scalars(
+            select(attempts.c.id).where(attempts.c.cluster == cluster, attempts.c.resource_state.in_(live))
+        )
     )
 
 
@@ -190,7 +193,14 @@ async def _apply(conn: AsyncConnection, attempt: Attempt, move: Move, *, actor: 
         "reason": (attempt.reason if keeps_reason else move.reason).value,
         "category": _category(attempt.category if keeps_reason else move.reason.category),
     }
-    values: dict[str, Any] = {**both, **why, "message": message, "version": attempt.version + 1, "entered_at": at, **changes}
+    values: dict[str, Any] = {
+        **both,
+        **why,
+        "message": message,
+        "version": attempt.version + 1,
+        "entered_at": at,
+        **changes,
+    }
     cluster = changes.get("cluster", attempt.cluster)
     values["blind_at_entry"] = (
         await conn.scalar(select(clusters.c.blind_seconds).where(clusters.c.name == (cluster or ""))) or 0.0
@@ -231,7 +241,7 @@ async def _guarded_update(conn: AsyncConnection, attempt: Attempt, values: dict[
         raise StaleError
 
 
-async def _spent(conn: AsyncConnection, attempt: Attempt) -> Collection[Category | None]:
+async def _spent(conn: AsyncConnection, attempt: Attempt) -> list[Category | None]:
     earlier = select(attempts.c.category).where(
         attempts.c.job_id == attempt.job_id,
         attempts.c.number < attempt.number,

@@ -9,7 +9,7 @@ from dartjobs.store.tables import audit
 
 
 async def record_audit(  # noqa: PLR0913 - the columns of a row
-    conn: AsyncConnection, at: datetime, actor: str, action: str, namespace: str, job_id: str, detail: str = ""
+    conn: AsyncConnection, at: datetime, actor: str, action: str, *, namespace: str, job_id: str, detail: str = ""
 ) -> None:
     """Record one mutation that a user asked for."""
     row = {"at": at, "actor": actor, "action": action, "namespace": namespace, "job_id": job_id, "detail": detail}

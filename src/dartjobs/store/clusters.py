@@ -34,7 +34,12 @@ async def register(conn: AsyncConnection, registration: Registration) -> None:
         RecreatedClusterError: its identity is not the one that was pinned.
     """
     total = registration.capacity.total
-    capacity = {"cpu": str(total.cpu), "memory": total.memory, "gpu": total.gpu, "elastic": registration.capacity.elastic}
+    capacity = {
+        "cpu": str(total.cpu),
+        "memory": total.memory,
+        "gpu": total.gpu,
+        "elastic": registration.capacity.elastic,
+    }
     values = {"labels": registration.labels, "capacity": capacity, "seen_at": await now(conn)}
     row = (await conn.execute(select(clusters).where(clusters.c.name == registration.name).with_for_update())).first()
     if row is None:
@@ -52,7 +57,9 @@ async def views(conn: AsyncConnection) -> list[ClusterView]:
     used = await _used(conn)
     rows = await conn.execute(select(clusters).order_by(clusters.c.name))
     return [
-        ClusterView(row.name, _capacity(row.capacity), used.get(row.name, Resources()), row.labels, bool(row.schedulable))
+        ClusterView(
+            row.name, _capacity(row.capacity), used.get(row.name, Resources()), row.labels, bool(row.schedulable)
+        )
         for row in rows
     ]
 

@@ -30,19 +30,19 @@ class _Now(FunctionElement[datetime]):
     inherit_cache = True
 
 
-@compiles(_Now, "sqlite")  # type: ignore[no-untyped-call, untyped-decorator] - SQLAlchemy leaves `compiles` untyped
+@compiles(_Now, "sqlite")
 def _now_in_sqlite(_element: _Now, _compiler: SQLCompiler, **_options: Any) -> str:  # noqa: ANN401 - SQLAlchemy's signature
     return "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000"
 
 
-@compiles(_Now, "mysql", "mariadb")  # type: ignore[no-untyped-call, untyped-decorator] - as above
+@compiles(_Now, "mysql", "mariadb")
 def _now_in_mysql(_element: _Now, _compiler: SQLCompiler, **_options: Any) -> str:  # noqa: ANN401 - as above
     return "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
 
 
 async def now(conn: AsyncConnection) -> datetime:
     """The database's clock: the only one that deadlines know (SQLite: to the millisecond)."""
-    moment = await conn.scalar(select(_Now()))
+    moment: datetime | None = await conn.scalar(select(_Now()))
     if moment is None:
         msg = "the database has no clock"
         raise UnavailableError(msg)
@@ -125,5 +125,3 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
     def _on_begin(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's sync connection
         write = connection.get_execution_options().get("dartjobs_write", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-

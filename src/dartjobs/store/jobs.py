@@ -17,6 +17,7 @@ from dartjobs.store.audit import record_audit
 from dartjobs.store.database import now
 from dartjobs.store.rows import attempt_of, job_of, transition_of
 from dartjobs.store.tables import attempts, jobs, transitions
+from dartjobs.store.wakeups import wake_job
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ async def insert_job(conn: AsyncConnection, new: NewJob) -> None:
     }
     await conn.execute(insert(jobs).values(row))
     await insert_attempt(conn, new.id, 1, new.spec.priority, at, actor=new.user)
-    await record_audit(conn, at, new.user, "submit", new.namespace, new.id)
+    await record_audit(conn, at, new.user, "submit", namespace=new.namespace, job_id=new.id)
 
 
 async def insert_attempt(  # noqa: PLR0913 - the columns of a new row
@@ -121,22 +122,30 @@ async def lock_job(conn: AsyncConnection, job_id: str) -> dict[str, Any] | None:
     return None if row is None else dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public accessor
 
 
-async def request_stop(conn: AsyncConnection, namespace: str, job_id: str, *, by: str, reason: str) -> Job | None:
-    """Record the intent to stop on the job's row, once; a job that is over is left as it is."""
+async def request_stop(
+    conn: AsyncConnection, namespace: str, job_id: str, *, by: str, reason: str
+) -> tuple[Job, str | None] | None:
+    """Record the intent to stop on the job's row, once, and wake the cluster that has claimed it.
+
+    A job that is over is left as it is. Answers the job and that cluster's name; None: there is no such job.
+    """
     row = await lock_job(conn, job_id)
     if row is None or row["namespace"] != namespace:
         return None
     if row["finished_at"] is None and row["stop_at"] is None:
         at = await now(conn)
         await conn.execute(update(jobs).where(jobs.c.id == job_id).values(stop_at=at, stop_by=by, stop_reason=reason))
-        await record_audit(conn, at, by, "stop", namespace, job_id, reason)
-    return await get_job(conn, namespace, job_id)
+        await record_audit(conn, at, by, "stop", namespace=namespace, job_id=job_id, detail=reason)
+    job = await get_job(conn, namespace, job_id)
+    return None if job is None else (job, await wake_job(conn, job_id))
 
 
 async def list_transitions(
-    conn: AsyncConnection, job_id: str, *, after: tuple[int, int] = (0, 0), limit: int = 10_000
-) -> list[Transition]:
-    """A job's moves, oldest first, after (attempt number, version)."""
+    conn: AsyncConnection, namespace: str, job_id: str, *, after: tuple[int, int] = (0, 0), limit: int = 10_000
+) -> list[Transition] | None:
+    """A job's moves, oldest first, after (attempt number, version); None where this namespace has no such job."""
+    if await conn.scalar(select(jobs.c.namespace).where(jobs.c.id == job_id)) != namespace:
+        return None
     number, version = after
     later = (transitions.c.attempt > number) | ((transitions.c.attempt == number) & (transitions.c.version > version))
     order = (transitions.c.attempt, transitions.c.version)

@@ -21,7 +21,9 @@ _ENUMS = {
     "stop_cause": Reason,
     "category": Category,
 }
-_PLAIN_ATTEMPT = [column.name for column in tables.attempts.c if not column.name.startswith("intent_") and column.name != "priority"]
+_PLAIN_ATTEMPT = [
+    column.name for column in tables.attempts.c if not column.name.startswith("intent_") and column.name != "priority"
+]
 
 
 def attempt_of(row: Row[Any] | Mapping[str, Any]) -> Attempt:

@@ -72,7 +72,8 @@ class Actor:
             return refused
         again = await self.driver.observe(attempt, ask_ray=False)
         if again.cluster_uid is None or again.head_uid is None or again.head_uid != seen.head_uid:
-            raise HeadChangedError("the head changed while the package was put into it")
+            msg = "the head changed while the package was put into it"
+            raise HeadChangedError(msg)
         intent = SubmitIntent(
             submission_id=attempt.id, cluster_uid=again.cluster_uid, head_uid=again.head_uid, at=view.now
         )
@@ -113,6 +114,4 @@ class Actor:
         await self.platform.bus.publish(topics.log_topic(attempt.id))
 
     async def _mark(self, attempt: Attempt, column: str) -> None:
-        await self.platform.database.write(
-            partial(attempts.mark, lease=self.lease, attempt=attempt, column=column)
-        )
+        await self.platform.database.write(partial(attempts.mark, lease=self.lease, attempt=attempt, column=column))

@@ -8,7 +8,6 @@ from dartjobs.bus.base import Subscription
 from dartjobs.store.wakeups import Wakeup
 
 
-
 class Agenda:
     """Attempts that are due, by the monotonic clock; a wake-up that comes during a look leads to another look."""
 

@@ -20,9 +20,7 @@ _BLIND_AFTER = 3
 
 
 @asynccontextmanager
-async def hold_lease(
-    platform: Platform, driver: Driver, settings: SyncSettings, holder: str
-) -> AsyncIterator[Lease]:
+async def hold_lease(platform: Platform, driver: Driver, settings: SyncSettings, holder: str) -> AsyncIterator[Lease]:
     """Wait for the lease, register the cluster, and prolong the lease while the context is open.
 
     Raises:
@@ -60,7 +58,5 @@ async def _renew(platform: Platform, driver: Driver, settings: SyncSettings, lea
         await platform.database.write(partial(leases.renew, lease=lease, duration=settings.lease))
         gap, last = time.monotonic() - last, time.monotonic()
         if gap > _BLIND_AFTER * period:
-            await platform.database.write(
-                partial(leases.add_blind_seconds, cluster=lease.name, seconds=gap - period)
-            )
+            await platform.database.write(partial(leases.add_blind_seconds, cluster=lease.name, seconds=gap - period))
         await _register(platform, driver, settings)

@@ -52,9 +52,7 @@ class SyncService:
         while True:
             try:
                 async with hold_lease(self._platform, self._driver, self._settings, holder) as lease:
-                    actor = Actor(
-                        self._platform, self._driver, lease, self._settings.gateway_url, secret, installation
-                    )
+                    actor = Actor(self._platform, self._driver, lease, self._settings.gateway_url, secret, installation)
                     await _Pass(actor, self._settings, self._policy, f"sync/{lease.name}").run()
             except* (StaleError, UnavailableError, TemporaryDriverError) as group:
                 _log.warning("the lease of %s is to be taken again: %s", self._settings.cluster, group.exceptions)
@@ -133,6 +131,6 @@ class _Pass:
         except (TemporaryDriverError, UnavailableError) as error:
             _log.warning("%s: %s; trying again", attempt_id, error)
             return _AFTER_A_BREAK
-        except Exception:
+        except Exception:  # noqa: BLE001 - one malformed row must not stop the others; it is logged, and looked at again
             _log.exception("%s is quarantined for %s: this is a fault of the platform", attempt_id, _AFTER_A_FAULT)
             return _AFTER_A_FAULT

@@ -14,8 +14,12 @@ class SyncSettings(BaseSettings):
     cluster: str = Field(default="local", description="The cluster's name.")
     labels: dict[str, str] = Field(default={}, description="What `cluster_selector` is matched with.")
     gateway_url: str = Field(default="http://127.0.0.1:7879", description="As runners in the cluster reach it.")
-    lease: timedelta = Field(default=timedelta(seconds=15), description="After so long without a sign it may be taken over.")
+    lease: timedelta = Field(
+        default=timedelta(seconds=15), description="After so long without a sign it may be taken over."
+    )
     heartbeat: timedelta = Field(default=timedelta(seconds=3), description="Between two renewals of the lease.")
-    poll: timedelta = Field(default=timedelta(seconds=1), description="Between two looks for work that no hint announced.")
+    poll: timedelta = Field(
+        default=timedelta(seconds=1), description="Between two looks for work that no hint announced."
+    )
     full_pass: timedelta = Field(default=timedelta(minutes=1), description="Between two looks at everything.")
     concurrency: int = Field(default=32, ge=1, description="Attempts looked at together.")

@@ -25,6 +25,7 @@ async def submit(namespace: Namespace, spec: JobSpec, user: User, platform: Uses
 async def list_jobs(  # noqa: PLR0913 - one parameter a filter
     namespace: Namespace,
     platform: UsesPlatform,
+    *,
     state: Annotated[list[JobState], Query(description="Only these; may be repeated.")] = [],  # noqa: B006 - FastAPI copies it
     name: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,

@@ -19,9 +19,10 @@ async def read(  # noqa: PLR0913 - one parameter a choice
     namespace: Namespace,
     job_id: Id,
     platform: UsesPlatform,
+    *,
     attempt: Annotated[int | None, Query(ge=1, description="By default the latest.")] = None,
     tail: Annotated[int | None, Query(ge=0, le=1_000_000, description="Only the last lines.")] = None,
-    follow: Annotated[bool, Query(description="Go on until the log is complete.")] = False,  # noqa: FBT002 - a query's flag
+    follow: Annotated[bool, Query(description="Go on until the log is complete.")] = False,
     range_: Annotated[str | None, Header(alias="Range")] = None,
 ) -> StreamingResponse:
     """What the entrypoint wrote, byte for byte."""

@@ -25,7 +25,13 @@ async def head(namespace: Namespace, ref: Ref, platform: UsesPlatform) -> Respon
 
 @router.put("/packages/{ref}", status_code=201)
 async def put(  # noqa: PLR0913 - what FastAPI injects
-    namespace: Namespace, ref: Ref, request: Request, response: Response, platform: UsesPlatform, settings: UsesSettings
+    namespace: Namespace,
+    ref: Ref,
+    request: Request,
+    response: Response,
+    *,
+    platform: UsesPlatform,
+    settings: UsesSettings,
 ) -> PackageInfo:
     """Store a package; invisible until it is complete and its hash is right. 200 if it was there before."""
     info, stored = await platform.packages.put(namespace, ref, request.stream(), limit=settings.package_limit)

@@ -41,7 +41,9 @@ async def _events(changes: AsyncIterator[Transition | Job | None]) -> AsyncItera
     async for change in changes:
         match change:
             case Transition():
-                event = f"event: transition\nid: {change.attempt}.{change.version}\ndata: {change.model_dump_json()}\n\n"
+                event = (
+                    f"event: transition\nid: {change.attempt}.{change.version}\ndata: {change.model_dump_json()}\n\n"
+                )
             case Job():
                 event = f"event: job\ndata: {change.model_dump_json()}\n\n"
             case None if time.monotonic() - sent < _KEEP_ALIVE_SECONDS:

@@ -1,0 +1,1 @@
+"""The only object storage: packages and logs, as objects that are written once and never changed."""

@@ -1,0 +1,106 @@
+"""Text from others, made fit for a terminal, and times and tables for people."""
+
+import codecs
+import os
+import re
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import click
+
+_COLOURS = {"RUNNING": "cyan", "STOPPING": "yellow", "SUCCEEDED": "green", "FAILED": "red", "STOPPED": "yellow"}
+_STRING = r"\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\|(?=[\n\x1b]))"
+"""OSC, DCS, SOS, PM and APC of ECMA-48, up to their terminator; the end of the line ends them too."""
+_CSI = r"\x1b\[[0-?]*[ -/]*[@-~]"
+_SEQUENCE = re.compile(rf"(?P<sgr>\x1b\[[0-9;:]*m)|{_STRING}|{_CSI}|\x1b[ -/]*[0-~]")
+_BEGUN = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b\n]*\x1b?|[ -/]*)?\Z")
+"""A sequence whose rest may still come."""
+_LONGEST_BEGUN = 4_096
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""C0 but tab, newline and return, C1, and what turns the direction of writing."""
+
+
+def clean(text: str) -> str:
+    """On one line, without anything that a terminal would obey."""
+    bare = _CONTROLS.sub("", _SEQUENCE.sub("", text)).replace("\x1b", "")
+    return " ".join(bare.split())
+
+
+class Cleaner:
+    """Takes a log in any pieces and gives what a terminal may be shown: text, newlines and colours."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = ""
+        self._coloured = False
+
+    def feed(self, piece: bytes) -> bytes:
+        """What can be shown now; the beginning of a sequence waits for its end."""
+        text = self._held + self._decoder.decode(piece)
+        begun = _BEGUN.search(text, max(0, len(text) - _LONGEST_BEGUN))
+        self._held = text[begun.start() :] if begun else ""
+        return self._cleaned(text.removesuffix(self._held) if self._held else text).encode()
+
+    def finish(self) -> bytes:
+        """What was held back, and the end of a colour."""
+        rest = self._cleaned(self._held + self._decoder.decode(b"", final=True))
+        return (rest + ("\x1b[0m" if self._coloured else "")).encode()
+
+    def _cleaned(self, text: str) -> str:
+        parts, at = [], 0
+        for match in _SEQUENCE.finditer(text):
+            parts.append(_plain(text[at : match.start()]))
+            if match["sgr"]:
+                self._coloured = True
+                parts.append(match["sgr"])
+            at = match.end()
+        parts.append(_plain(text[at:]))
+        return "".join(parts)
+
+
+def _plain(text: str) -> str:
+    return _CONTROLS.sub("", text).replace("\x1b", "")
+
+
+def stdout_is_terminal() -> bool:
+    """Whether a person reads stdout."""
+    return sys.stdout.isatty()
+
+
+def coloured_state(state: str) -> str:
+    """A state, coloured where stdout is a terminal and nobody set NO_COLOR (https://no-color.org)."""
+    if not stdout_is_terminal() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return state
+    return click.style(state, fg=_COLOURS.get(state))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell, nothing cut; the cells of a STATE column are coloured."""
+    cells = [list(head), *([clean(cell) or "-" for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for number, row in enumerate(cells):
+        padded = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)] + [row[-1]]
+        if number and "STATE" in head:
+            at = list(head).index("STATE")
+            padded[at] = padded[at].replace(row[at], coloured_state(row[at]), 1)
+        lines.append("  ".join(padded))
+    return "\n".join(lines)
+
+
+def short(duration: timedelta) -> str:
+    """A duration in its two largest units: `42s`, `5m10s`, `3h12m`, `4d6h`."""
+    seconds = max(0, int(duration.total_seconds()))
+    units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")]
+    parts = []
+    for size, unit in units:
+        count, seconds = divmod(seconds, size)
+        if count or parts or unit == "s":
+            parts.append(f"{count}{unit}")
+    return "".join(part for index, part in enumerate(parts[:2]) if index == 0 or not part.startswith("0"))
+
+
+def stamp(at: datetime) -> str:
+    """A time as people write it, in UTC."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

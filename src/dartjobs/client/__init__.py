@@ -1,0 +1,1 @@
+"""The Python client, synchronous and asynchronous: `from dartjobs import Client, AsyncClient`."""

@@ -1,0 +1,137 @@
+"""How long a client tries again: bounded, with growing pauses, and only what may be repeated."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from random import SystemRandom
+
+from dartjobs.client.effects import Call, Lost, Reply, Request, Send, Sleep
+from dartjobs.client.errors import doubtful_loss, error_of_loss, error_of_reply
+
+FIRST_CONTACT = 1.0
+"""Seconds for which a server that never answered is tried: a hiccup passes, a wrong address is soon told."""
+BUSY = 10.0
+"""Seconds for which a server that answers 429 or 503 is tried."""
+_BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+_SHORTEST, _LONGEST = 0.1, 2.0
+_LONGEST_RETRY_AFTER = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """What a client tries again with."""
+
+    url: str
+    reconnect_for: float = 60.0
+    """Seconds without any success after which a follower or a waiter that was connected gives up."""
+    clock: Callable[[], float] = time.monotonic
+    """Seconds."""
+    spread: Callable[[], float] = SystemRandom().random
+    """From 0 to 1: keeps those apart who lost one server in the same instant."""
+
+
+class Outage:
+    """The time since the last success, and what is left of it."""
+
+    def __init__(self, patience: Patience, *, deadline: float | None = None) -> None:
+        self._patience = patience
+        self._deadline = math.inf if deadline is None else deadline
+        self._since: float | None = None
+        self._tries = 0
+        self._was_up = False
+
+    def over(self) -> None:
+        """The server answered."""
+        if self._since is not None and self._was_up:
+            _log.warning("%s answers again", self._patience.url)
+        self._since, self._tries, self._was_up = None, 0, True
+
+    def pause(self, setback: Lost | Reply) -> Call[None]:
+        """Wait a moment before the next try, but not past the deadline (on the clock).
+
+        Raises:
+            ConnectionFailedError, DartJobsError: it has been tried long enough.
+        """
+        now = self._patience.clock()
+        if self._since is None:
+            self._since = now
+            if self._was_up:
+                _log.warning("lost %s (%s), trying again", self._patience.url, _cause(setback))
+        end = min(self._since + self._limit(setback), self._deadline)
+        if now >= end:
+            raise self._error(setback, now - self._since)
+        backoff = min(_SHORTEST * 2**self._tries, _LONGEST) * (0.75 + 0.5 * self._patience.spread())
+        seconds = max(backoff, _asked_for(setback))
+        self._tries += 1
+        yield Sleep(min(seconds, end - now))
+
+    def _limit(self, setback: Lost | Reply) -> float:
+        if self._was_up:
+            return self._patience.reconnect_for
+        return FIRST_CONTACT if isinstance(setback, Lost) else BUSY
+
+    def _error(self, setback: Lost | Reply, after: float) -> Exception:
+        if isinstance(setback, Lost):
+            return error_of_loss(setback, self._patience.url, after=after)
+        return error_of_reply(setback, self._patience.url)
+
+
+def is_setback(answer: Lost | Reply) -> bool:
+    """Whether trying again may help."""
+    return isinstance(answer, Lost) or answer.status in _BUSY
+
+
+def send(request: Request, patience: Patience, outage: Outage | None = None) -> Call[Reply]:
+    """Send what may be repeated until it is answered.
+
+    Raises:
+        DartJobsError: the server's own, with the request's id.
+        ConnectionFailedError: no answer.
+    """
+    outage = outage or Outage(patience)
+    while True:
+        answer: Lost | Reply = yield Send(request)
+        if not is_setback(answer):
+            outage.over()
+            return checked(answer, patience)
+        yield from outage.pause(answer)
+
+
+def send_once(request: Request, patience: Patience) -> Call[Reply]:
+    """Send what must not be done twice: again only while no byte of it can have reached the server.
+
+    Raises:
+        DartJobsError: the server's own, with the request's id.
+        ConnectionFailedError: no answer; its message says so where the server may have acted all the same.
+    """
+    outage = Outage(patience)
+    while True:
+        answer: Lost | Reply = yield Send(request)
+        if isinstance(answer, Lost) and answer.delivered:
+            raise doubtful_loss(answer, patience.url)
+        if isinstance(answer, Reply):
+            return checked(answer, patience)
+        yield from outage.pause(answer)
+
+
+def checked(answer: Lost | Reply, patience: Patience) -> Reply:
+    """The answer, where it is good; else its exception is raised."""
+    if isinstance(answer, Lost):
+        raise error_of_loss(answer, patience.url)
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        raise error_of_reply(answer, patience.url)
+    return answer
+
+
+def _cause(setback: Lost | Reply) -> str:
+    return setback.cause if isinstance(setback, Lost) else str(setback.status)
+
+
+def _asked_for(setback: Lost | Reply) -> float:
+    seconds = setback.retry_after if isinstance(setback, Reply) else None
+    return min(seconds or 0.0, _LONGEST_RETRY_AFTER)

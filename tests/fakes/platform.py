@@ -1,0 +1,38 @@
+"""A platform on a SQLite file and an object store in memory: real parts, small."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from dartjobs.blobs.logs import Logs
+from dartjobs.blobs.packages import Packages
+from dartjobs.blobs.stores import open_store
+from dartjobs.bus.memory import MemoryBus
+from dartjobs.services.platform import Platform
+from dartjobs.store import leases
+from dartjobs.store.database import Database
+from dartjobs.store.leases import Lease
+from dartjobs.store.migrate import upgrade
+
+MINUTE = timedelta(minutes=1)
+
+
+@asynccontextmanager
+async def platform_at(folder: Path) -> AsyncIterator[Platform]:
+    """A fresh platform whose database lies in this folder."""
+    database = Database.at(folder / "test.db")
+    await upgrade(database)
+    store = open_store("memory://")
+    try:
+        yield Platform(database, MemoryBus(), Packages(store), Logs(store))
+    finally:
+        await database.close()
+
+
+async def take_lease(platform: Platform, name: str = "local", holder: str = "test") -> Lease:
+    """The lease of a cluster, under a new epoch."""
+    lease = await platform.database.write(partial(leases.acquire, name=name, holder=holder, duration=MINUTE))
+    assert lease is not None
+    return lease

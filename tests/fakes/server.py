@@ -1,0 +1,75 @@
+"""An ASGI application on a real port of this machine, that can be killed in the middle of an answer and started again."""
+
+import asyncio
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+from starlette.types import ASGIApp
+
+_PATIENCE = 10.0
+
+
+class Server:
+    """A context manager; it serves from a thread of its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._socket = _listen(0)
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._thread.is_alive():
+            self.kill()
+
+    def kill(self) -> None:
+        """Break off every answer, as SIGKILL would, and free the port."""
+        self._loop.call_soon_threadsafe(self._abort)
+        self._thread.join(_PATIENCE)
+        assert not self._thread.is_alive()
+        self._socket.close()
+
+    def restart(self) -> None:
+        """Serve on the same port again."""
+        self._socket = _listen(self.port)
+        self._start()
+
+    def _start(self) -> None:
+        config = uvicorn.Config(self._app, log_level="critical", lifespan="off", ws="none", http="h11")
+        self._server = uvicorn.Server(config)
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        assert self._ready.wait(_PATIENCE)
+
+    def _serve(self) -> None:
+        asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._loop.call_soon(self._ready.set)
+        await self._server.serve([self._socket])
+
+    def _abort(self) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        for server in self._server.servers:
+            server.close()
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()  # type: ignore[union-attr] - h11's protocol has one
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen(64)
+    return listener
