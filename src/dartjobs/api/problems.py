@@ -41,18 +41,20 @@ def field_problems(error: RequestValidationError) -> list[FieldProblem]:
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, DartJobsError)  # noqa: S101 - Starlette calls it with what it was registered for
+    assert isinstance(error, DartJobsError)
     return problem_response(error, request.state.request_id)
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
+    assert isinstance(error, RequestValidationError)
     found = field_problems(error)
     return problem_response(InvalidRequestError(errors=found), request.state.request_id)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - as above
+    assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, DartJobsError):
+        return problem_response(error.__cause__, request.state.request_id)
     title = HTTPStatus(error.status_code).phrase
     code = title.lower().replace(" ", "-")
     detail = f"{request.method} {request.url.path}: {error.detail}. `/openapi.json` lists what there is."

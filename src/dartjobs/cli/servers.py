@@ -119,7 +119,7 @@ async def _serve(data_dir: Path, settings: ApiSettings, on_ready: Callable[[str]
         await database.close()
 
 
-async def _run(  # noqa: PLR0913 - the parts of one process
+async def _run(
     data_dir: Path,
     installation: _Installation,
     gateway_url: str,

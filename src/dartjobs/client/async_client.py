@@ -56,7 +56,7 @@ class AsyncClient:
         *,
         entrypoint: str | Sequence[str] | None = None,
         working_dir: str | os.PathLike[str] | None = None,
-        **fields: Any,  # noqa: ANN401 - the fields of JobSpec, of several types
+        **fields: Any,
     ) -> AsyncJobHandle:
         """See `Client.submit`."""
         made = draft(spec, entrypoint=entrypoint, working_dir=working_dir, fields=fields)
@@ -85,7 +85,7 @@ class AsyncClient:
         """See `Client.watch`."""
         return self._shell.iterate(self._calls.watch(job_id, until, timeout))
 
-    async def wait(self, job_id: str, timeout: float | None = None) -> Job:  # noqa: ASYNC109 - its error tells the state
+    async def wait(self, job_id: str, timeout: float | None = None) -> Job:
         """See `Client.wait`."""
         return await self._shell.run(self._calls.watch(job_id, "finished", timeout))
 

@@ -79,7 +79,7 @@ class AsyncShell:
         response = await self._http.send(self._build(request, **more))
         return reply_of(response, response.content)
 
-    def _build(self, request: Request, **more: Any) -> httpx.Request:  # noqa: ANN401 - httpx's own arguments
+    def _build(self, request: Request, **more: Any) -> httpx.Request:
         return self._http.build_request(**request_options(self._target, request, self._timeout), **more)
 
 

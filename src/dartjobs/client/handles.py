@@ -1,7 +1,7 @@
 """A handle on one job: the client's methods, without the id."""
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dartjobs.client.watch import Until
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class JobHandle:
     """One job on one server."""
 
-    client: "Client"
+    client: "Client" = field(repr=False)
     id: str
-    submitted: Job | None = None
+    submitted: Job | None = field(default=None, repr=False)
     """The job as the server answered its submission; None for one that was only named."""
 
     def get(self) -> Job:
@@ -62,16 +62,16 @@ class JobHandle:
 class AsyncJobHandle:
     """One job on one server, for asyncio."""
 
-    client: "AsyncClient"
+    client: "AsyncClient" = field(repr=False)
     id: str
-    submitted: Job | None = None
+    submitted: Job | None = field(default=None, repr=False)
     """The job as the server answered its submission; None for one that was only named."""
 
     async def get(self) -> Job:
         """The job as it is now."""
         return await self.client.get(self.id)
 
-    async def wait(self, timeout: float | None = None) -> Job:  # noqa: ASYNC109 - its error tells the state
+    async def wait(self, timeout: float | None = None) -> Job:
         """See `AsyncClient.wait`."""
         return await self.client.wait(self.id, timeout)
 

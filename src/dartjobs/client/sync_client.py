@@ -67,7 +67,7 @@ class Client:
         *,
         entrypoint: str | Sequence[str] | None = None,
         working_dir: str | os.PathLike[str] | None = None,
-        **fields: Any,  # noqa: ANN401 - the fields of JobSpec, of several types
+        **fields: Any,
     ) -> JobHandle:
         """Submit a job, once; a folder of code is packed, and uploaded where the server does not have it yet.
 

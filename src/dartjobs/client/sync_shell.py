@@ -78,7 +78,7 @@ class Shell:
             response = self._http.send(self._build(request))
         return reply_of(response, response.content)
 
-    def _build(self, request: Request, **more: Any) -> httpx.Request:  # noqa: ANN401 - httpx's own arguments
+    def _build(self, request: Request, **more: Any) -> httpx.Request:
         return self._http.build_request(**request_options(self._target, request, self._timeout), **more)
 
 

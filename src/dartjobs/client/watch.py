@@ -38,7 +38,7 @@ class Watch:
         self._timeout = timeout
         self._deadline = None if timeout is None else patience.clock() + timeout
         self._outage = Outage(patience, deadline=self._deadline)
-        self._seen = (0, 0)
+        self._seen: set[tuple[int, int]] = set()
         self._job: Job | None = None
         self._streams = True
 
@@ -77,7 +77,7 @@ class Watch:
             yield Sleep(self._left(_POLL))
             return None
         silence = self._left(WATCH_SILENCE)
-        attempt, version = self._seen
+        attempt, version = max(self._seen, default=(0, 0))
         request = self._requests.watch(self._job_id, self._until, f"{attempt}.{version}", silence)
         answer: Lost | Reply = yield Open(request)
         if is_setback(answer):
@@ -112,8 +112,8 @@ class Watch:
 
     def _saw(self, transition: Transition) -> Stream[Transition | Job, None]:
         place = (transition.attempt, transition.version)
-        if place > self._seen:
-            self._seen = place
+        if place not in self._seen:
+            self._seen.add(place)
             yield Emit(transition)
 
     def _is_now(self, job: Job) -> Stream[Transition | Job, Job]:
@@ -123,8 +123,9 @@ class Watch:
         return job
 
     def _is_over(self, job: Job) -> bool:
-        ended = job.finished_at if self._until == "finished" else job.attempt.terminated_at
-        return ended is not None
+        if self._until == "terminated" and job.attempt.terminated_at is None:
+            return False
+        return job.finished_at is not None
 
     def _left(self, most: float) -> float:
         if self._deadline is None:

@@ -75,7 +75,7 @@ def ended(
     message: str = "",
     *,
     evidence: dict[str, Any] | None = None,
-    **changes: Any,  # noqa: ANN401 - fields of the attempt, of several types
+    **changes: Any,
 ) -> Move:
     """The move to an outcome: the cluster is kept only where the spec asks for it and something can be debugged."""
     kept = (

@@ -33,5 +33,5 @@ def create_app(platform: Platform, settings: GatewaySettings, *, secret: bytes, 
 
 
 async def _on_error(_request: object, error: Exception) -> JSONResponse:
-    assert isinstance(error, DartJobsError)  # noqa: S101 - Starlette calls it with what it was registered for
+    assert isinstance(error, DartJobsError)
     return JSONResponse({"detail": error.detail}, int(error.status))

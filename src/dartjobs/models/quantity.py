@@ -27,7 +27,7 @@ def parse_quantity(value: object) -> Decimal:
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         msg = "a quantity is a number or a text like 500m or 2Gi"
-        raise ValueError(msg)  # noqa: TRY004 - pydantic turns ValueError, not TypeError, into a problem of the field
+        raise ValueError(msg)
     match = _QUANTITY.fullmatch(str(value).strip())
     if match is None:
         msg = f"{str(value)!r} is no quantity: write a number with a Kubernetes suffix, like 500m, 2, 512Mi or 2Gi"
@@ -68,7 +68,7 @@ def _duration_of_text(text: str) -> timedelta:
     if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", text):
         return timedelta(seconds=float(text))
     match = _DURATION.fullmatch(text)
-    if not text or match is None or any(part and len(part) > 9 for part in match.groups()):  # noqa: PLR2004
+    if not text or match is None or any(part and len(part) > 9 for part in match.groups()):
         msg = f"{text!r} is no duration: write it like 90s, 10m, 1h30m, 24h or 7d"
         raise ValueError(msg)
     parts = zip(match.groups(default="0"), _UNITS.values(), strict=True)

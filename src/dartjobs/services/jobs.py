@@ -44,7 +44,7 @@ async def get(platform: Platform, namespace: str, job_id: str) -> Job:
     return job.model_copy(update={"why": why_not_running(job.attempt, job.spec, views)})
 
 
-async def list_page(  # noqa: PLR0913 - one argument a filter
+async def list_page(
     platform: Platform,
     namespace: str,
     *,

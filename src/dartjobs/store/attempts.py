@@ -47,7 +47,7 @@ async def load(conn: AsyncConnection, attempt_id: str) -> Loaded | None:
     if row is None:
         return None
     attempt = attempt_of(row)
-    job = (await conn.execute(select(jobs).where(jobs.c.id == attempt.job_id))).one()._mapping  # noqa: SLF001 - public
+    job = (await conn.execute(select(jobs).where(jobs.c.id == attempt.job_id))).one()._mapping
     blind = await conn.scalar(select(clusters.c.blind_seconds).where(clusters.c.name == (attempt.cluster or "")))
     return Loaded(
         attempt=attempt,

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dartjobs.store.tables import audit
 
 
-async def record_audit(  # noqa: PLR0913 - the columns of a row
+async def record_audit(
     conn: AsyncConnection, at: datetime, actor: str, action: str, *, namespace: str, job_id: str, detail: str = ""
 ) -> None:
     """Record one mutation that a user asked for."""

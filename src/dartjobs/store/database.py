@@ -31,12 +31,12 @@ class _Now(FunctionElement[datetime]):
 
 
 @compiles(_Now, "sqlite")
-def _now_in_sqlite(_element: _Now, _compiler: SQLCompiler, **_options: Any) -> str:  # noqa: ANN401 - SQLAlchemy's signature
+def _now_in_sqlite(_element: _Now, _compiler: SQLCompiler, **_options: Any) -> str:
     return "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000"
 
 
 @compiles(_Now, "mysql", "mariadb")
-def _now_in_mysql(_element: _Now, _compiler: SQLCompiler, **_options: Any) -> str:  # noqa: ANN401 - as above
+def _now_in_mysql(_element: _Now, _compiler: SQLCompiler, **_options: Any) -> str:
     return "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)"
 
 
@@ -114,7 +114,7 @@ def _unavailable(error: DBAPIError) -> UnavailableError:
 
 def _prepare_sqlite(engine: AsyncEngine) -> None:
     @event.listens_for(engine.sync_engine, "connect")
-    def _on_connect(connection: Any, _record: object) -> None:  # noqa: ANN401 - the DBAPI's connection
+    def _on_connect(connection: Any, _record: object) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={int(_LOCK_WAIT_SECONDS * 1000)}"):
@@ -122,6 +122,6 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
-    def _on_begin(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's sync connection
+    def _on_begin(connection: Any) -> None:
         write = connection.get_execution_options().get("dartjobs_write", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -47,5 +47,5 @@ async def record_heartbeats(conn: AsyncConnection, attempt_ids: list[str]) -> No
             await conn.execute(insert(evidence).values(attempt_id=attempt_id, kind="heartbeat", at=at, body={}))
 
 
-def _of(attempt_id: str, kind: str) -> Any:  # noqa: ANN401 - a Select
+def _of(attempt_id: str, kind: str) -> Any:
     return select(evidence.c.body).where(evidence.c.attempt_id == attempt_id, evidence.c.kind == kind)

@@ -53,7 +53,7 @@ async def insert_job(conn: AsyncConnection, new: NewJob) -> None:
     await record_audit(conn, at, new.user, "submit", namespace=new.namespace, job_id=new.id)
 
 
-async def insert_attempt(  # noqa: PLR0913 - the columns of a new row
+async def insert_attempt(
     conn: AsyncConnection,
     job_id: str,
     number: int,
@@ -76,13 +76,13 @@ async def insert_attempt(  # noqa: PLR0913 - the columns of a new row
 
 def _latest() -> Select[Any]:
     on_latest = and_(attempts.c.job_id == jobs.c.id, attempts.c.number == jobs.c.latest)
-    columns = [column.label(f"job_{column.name}") for column in jobs.c]
+    columns = [column.label(f"job__{column.name}") for column in jobs.c]
     return select(*attempts.c, *columns).join_from(jobs, attempts, on_latest)
 
 
-def _job_of_joined(row: Any) -> Job:  # noqa: ANN401 - a row of _latest()
-    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor
-    return job_of({column.name: values[f"job_{column.name}"] for column in jobs.c}, attempt_of(values))
+def _job_of_joined(row: Any) -> Job:
+    values = row._mapping
+    return job_of({column.name: values[f"job__{column.name}"] for column in jobs.c}, attempt_of(values))
 
 
 async def get_job(conn: AsyncConnection, namespace: str, job_id: str) -> Job | None:
@@ -119,7 +119,7 @@ async def list_jobs(conn: AsyncConnection, query: ListQuery) -> list[Job]:
 async def lock_job(conn: AsyncConnection, job_id: str) -> dict[str, Any] | None:
     """The job's row, locked until the end of the transaction: a stop and a retry cannot pass each other."""
     row = (await conn.execute(select(jobs).where(jobs.c.id == job_id).with_for_update())).first()
-    return None if row is None else dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public accessor
+    return None if row is None else dict(row._mapping)
 
 
 async def request_stop(

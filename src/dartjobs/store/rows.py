@@ -28,7 +28,7 @@ _PLAIN_ATTEMPT = [
 
 def attempt_of(row: Row[Any] | Mapping[str, Any]) -> Attempt:
     """An attempt of a row that has all columns of `attempts`, under their own names."""
-    values = row if isinstance(row, Mapping) else row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor
+    values = row if isinstance(row, Mapping) else row._mapping
     intent = None
     if values["intent_submission_id"] is not None:
         intent = SubmitIntent.model_construct(
@@ -66,7 +66,7 @@ def stop_of(job: Mapping[str, Any]) -> StopIntent | None:
 def transition_of(row: Row[Any]) -> Transition:
     """One move."""
     names = tables.transitions.c.keys()
-    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor
+    values = row._mapping
     return Transition.model_construct(**{name: _typed(name, values[name]) for name in names if name != "job_id"})
 
 
@@ -81,10 +81,10 @@ def evidence_of(rows: Mapping[str, tuple[Any, dict[str, Any]]]) -> Evidence:
     )
 
 
-def _exited(at: Any, body: dict[str, Any]) -> Exited:  # noqa: ANN401 - a column's value
+def _exited(at: Any, body: dict[str, Any]) -> Exited:
     return Exited(at, body["code"], body.get("signal"), stopping=body.get("stopping", False), error=body.get("error"))
 
 
-def _typed(name: str, value: Any) -> Any:  # noqa: ANN401 - a column's value
+def _typed(name: str, value: Any) -> Any:
     kind = _ENUMS.get(name)
     return value if kind is None or value is None else kind(value)

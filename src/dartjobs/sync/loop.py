@@ -29,7 +29,7 @@ _AFTER_A_BREAK = timedelta(seconds=1)
 class SyncService:
     """Reconciles one cluster with the database for as long as it holds the cluster's lease."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a service
+    def __init__(
         self,
         platform: Platform,
         driver: Driver,
@@ -131,6 +131,6 @@ class _Pass:
         except (TemporaryDriverError, UnavailableError) as error:
             _log.warning("%s: %s; trying again", attempt_id, error)
             return _AFTER_A_BREAK
-        except Exception:  # noqa: BLE001 - one malformed row must not stop the others; it is logged, and looked at again
+        except Exception:
             _log.exception("%s is quarantined for %s: this is a fault of the platform", attempt_id, _AFTER_A_FAULT)
             return _AFTER_A_FAULT

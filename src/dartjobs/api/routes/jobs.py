@@ -22,11 +22,11 @@ async def submit(namespace: Namespace, spec: JobSpec, user: User, platform: Uses
 
 
 @router.get("/jobs")
-async def list_jobs(  # noqa: PLR0913 - one parameter a filter
+async def list_jobs(
     namespace: Namespace,
     platform: UsesPlatform,
     *,
-    state: Annotated[list[JobState], Query(description="Only these; may be repeated.")] = [],  # noqa: B006 - FastAPI copies it
+    state: Annotated[list[JobState], Query(description="Only these; may be repeated.")] = [],
     name: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     cursor: JobId | None = None,

@@ -15,7 +15,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 @router.get("/jobs/{job_id}/logs", response_class=StreamingResponse)
-async def read(  # noqa: PLR0913 - one parameter a choice
+async def read(
     namespace: Namespace,
     job_id: Id,
     platform: UsesPlatform,

@@ -24,7 +24,7 @@ async def head(namespace: Namespace, ref: Ref, platform: UsesPlatform) -> Respon
 
 
 @router.put("/packages/{ref}", status_code=201)
-async def put(  # noqa: PLR0913 - what FastAPI injects
+async def put(
     namespace: Namespace,
     ref: Ref,
     request: Request,

@@ -22,10 +22,7 @@ import threading
 import time
 import urllib.parse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 REFUSED = 97  # the exit code where nothing was started: not this head, or not this runner
 CHUNK = 1 << 20  # bytes of log in one request, at most
@@ -52,11 +49,7 @@ class Settings(NamedTuple):
 
 
 class RefusedError(Exception):
-    """The gateway's answer is final: the attempt is over, or not this runner's."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
+    """The gateway's answer, an HTTP status, is final: the attempt is over, or not this runner's."""
 
 
 class Gateway:
@@ -95,19 +88,16 @@ class Gateway:
                 self._connection.close()
             found = json.loads(data) if data and response.status == http.client.OK else {}
             return response.status, found if isinstance(found, dict) else {}
-        except OSError:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             self._connection.close()
-            raise
-        except (http.client.HTTPException, ValueError) as error:
-            self._connection.close()
-            raise ConnectionError(repr(error)) from error
+            raise error if isinstance(error, OSError) else ConnectionError(repr(error)) from error
 
 
 class Spool:
     """A queue of bytes in one file, a ring. When it, or the disk, is full, its oldest bytes are dropped and counted."""
 
     def __init__(self, folder: str, limit: int) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder if Path(folder).is_dir() else None, buffering=0)  # noqa: SIM115
+        self._file = tempfile.TemporaryFile(dir=folder if Path(folder).is_dir() else None, buffering=0)
         self._limit = max(limit, CHUNK)
         self._changed = threading.Condition()
         self._head = self._size = self._dropped = 0
@@ -198,7 +188,7 @@ class Reporter(threading.Thread):
         super().__init__(daemon=True)
         self._settings, self._gateway, self._spool = settings, gateway, spool
         self._began = time.monotonic()
-        self._started = False
+        self._announced = False
         self._offset = 0
         self.exit: dict[str, Any] = {}
         """To be set before the spool is closed."""
@@ -209,9 +199,9 @@ class Reporter(threading.Thread):
         Raises:
             RefusedError: the gateway's answer is final.
         """
-        if not self._started:
+        if not self._announced:
             body = {"head_uid": self._settings.head_uid, "pid": os.getpid()}
-            self._started = self._deliver("start", json.dumps(body).encode(), patience) is not None
+            self._announced = self._deliver("start", json.dumps(body).encode(), patience) is not None
 
     def run(self) -> None:
         """Until the exit is reported, or nobody wants to hear of it."""
@@ -231,7 +221,7 @@ class Reporter(threading.Thread):
             if now >= heartbeat:
                 self._deliver("heartbeat", b"{}")
                 heartbeat = now + self._settings.heartbeat_seconds
-            pace = 0.1 if now - self._began < 60 else 1.0  # noqa: PLR2004 - the first minute
+            pace = 0.1 if now - self._began < 60 else 1.0
             chunk = self._spool.take(sent + pace, heartbeat)
             if chunk is None:
                 return
@@ -261,7 +251,7 @@ class Reporter(threading.Thread):
                 status, answer = 0, {}
             if http.client.OK <= status < http.client.MULTIPLE_CHOICES:
                 return answer
-            if 400 <= status < 500 and status not in {408, 425, 429}:  # noqa: PLR2004 - HTTP's client errors
+            if 400 <= status < 500 and status not in {408, 425, 429}:
                 raise RefusedError(status)
             if give_up is not None and time.monotonic() + pause >= give_up:
                 return None
@@ -278,7 +268,7 @@ class Runner:
         self._stopping = False
         self._leave_at: float | None = None
 
-    def run(self, environment: Mapping[str, str]) -> int:
+    def run(self, environment: dict[str, str]) -> int:
         """Run the entrypoint and report it; the exit code, as a shell shows it."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop())
@@ -286,7 +276,7 @@ class Runner:
         try:
             self._reporter.report_start(START_PATIENCE)
         except RefusedError as refused:
-            if refused.status in {http.client.CONFLICT, http.client.GONE}:
+            if refused.args[0] in {http.client.CONFLICT, http.client.GONE}:
                 return refuse("another runner has started this attempt, or it is over")
         self._reporter.start()
         code, name, error = self._run_child(environment)
@@ -312,7 +302,7 @@ class Runner:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._group, signal.SIGKILL)
 
-    def _run_child(self, environment: Mapping[str, str]) -> tuple[int, str | None, str | None]:
+    def _run_child(self, environment: dict[str, str]) -> tuple[int, str | None, str | None]:
         """Its exit code, the signal that ended it, why it could not be started."""
         if self._stopping:
             return 128 + signal.SIGTERM, signal.SIGTERM.name, None
@@ -326,7 +316,7 @@ class Runner:
         except (OSError, ValueError) as error:
             # as a shell shows it: 127 for a program that is not there, 126 for one that cannot be run
             code = 127 if isinstance(error, FileNotFoundError) else 126
-            return code, None, f"{argv[0]}: {getattr(error, 'strerror', None) or error}"
+            return code, None, f"{argv[0][:1_000]}: {getattr(error, 'strerror', None) or error}"
         finally:
             os.close(sink)
         tell(guard, str(pid))
@@ -341,13 +331,13 @@ class Runner:
         return (code, None, None) if code >= 0 else (128 - code, SIGNALS.get(-code, f"SIG{-code}"), None)
 
 
-def spawn(argv: list[str], sink: int, environment: Mapping[str, str]) -> int:
+def spawn(argv: list[str], sink: int, environment: dict[str, str]) -> int:
     """Start the program in a process group of its own, with one pipe for both of its outputs."""
     outputs = [(os.POSIX_SPAWN_DUP2, sink, 1), (os.POSIX_SPAWN_DUP2, sink, 2)]
     return os.posix_spawnp(
         argv[0],
         argv,
-        {**environment},
+        environment,
         file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), *outputs],
         setpgroup=0,
         setsigmask=(),  # Ray blocks SIGINT
@@ -402,7 +392,7 @@ def main() -> int:
         sys.stderr.write(f"dartjobs: the job runs unheard: {error}\n")
     spool = Spool(spool_dir, settings.spool_bytes)
     reporter = Reporter(settings, Gateway(gateway_url, settings.attempt_id, token), spool)
-    return Runner(settings, reporter, spool).run(os.environ)
+    return Runner(settings, reporter, spool).run(dict(os.environ))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,25 @@
+"""`dartjobs wait`."""
+
+from datetime import timedelta
+
+import click
+
+from dartjobs.cli.options import connection_options, output_option, timeout_option
+
+
+@click.command
+@click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
+@timeout_option
+@output_option()
+@connection_options
+def command(jobs: tuple[str, ...], timeout: timedelta | None, form: str) -> None:
+    """Wait until jobs are finished, then exit as the first did that did not succeed.
+
+    Changes of state go to stderr, the finished jobs to stdout.
+    """
+    from dartjobs.cli.awaiting import exit_as, wait_for
+    from dartjobs.cli.output import show_named_jobs
+
+    finished = wait_for(jobs, timeout)
+    show_named_jobs(finished, form, named=len(jobs))
+    exit_as(finished)

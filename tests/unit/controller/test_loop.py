@@ -1,0 +1,69 @@
+"""The controller ends what waits in the queue, and nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+
+from dartjobs.controller.loop import Controller
+from dartjobs.controller.settings import ControllerSettings
+from dartjobs.core.queueing import Capacity, Resources
+from dartjobs.models.job import Job
+from dartjobs.models.reason import Category, Reason
+from dartjobs.models.spec import GIBIBYTE, JobSpec
+from dartjobs.models.state import JobState, ResourceState
+from dartjobs.services import jobs as service
+from dartjobs.services.platform import Platform
+from dartjobs.services.watch import Until, watch
+from dartjobs.store import clusters
+from dartjobs.store.clusters import Registration
+from tests.fakes.platform import platform_at
+
+
+@asynccontextmanager
+async def controlled(folder: Path) -> AsyncIterator[Platform]:
+    async with platform_at(folder) as platform:
+        small = Registration("local", "id", Capacity(Resources(Decimal(2), 4 * GIBIBYTE)), {})
+        await platform.database.write(partial(clusters.register, registration=small))
+        running = asyncio.create_task(Controller(platform, ControllerSettings(), "test").run())
+        try:
+            yield platform
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def the_end(platform: Platform, job_id: str) -> Job:
+    async with asyncio.timeout(20):
+        seen = [change async for change in watch(platform, "team", job_id, (0, 0), Until.TERMINATED)]
+    assert isinstance(seen[-1], Job)
+    return seen[-1]
+
+
+async def test_what_no_cluster_can_ever_run_ends_with_the_figures(tmp_path: Path) -> None:
+    async with controlled(tmp_path) as platform:
+        spec = JobSpec.model_validate({"entrypoint": "true", "head": {"cpu": 99}})
+        job = await the_end(platform, (await service.submit(platform, "team", "ann", spec)).id)
+        assert (job.job_state, job.resource_state) == (JobState.FAILED, ResourceState.TERMINATED)
+        assert (job.attempt.reason, job.attempt.category) == (Reason.EXCEEDS_CAPACITY, Category.CAPACITY)
+        assert "99 CPU" in job.attempt.message
+        assert "Ask for less" in job.attempt.advice
+
+
+async def test_a_queued_job_is_stopped_without_a_cluster(tmp_path: Path) -> None:
+    async with controlled(tmp_path) as platform:
+        job = await service.submit(platform, "team", "ann", JobSpec(entrypoint="true"))
+        await service.stop(platform, "team", job.id, by="bob", reason="mistake")
+        over = await the_end(platform, job.id)
+        assert (over.job_state, over.attempt.reason) == (JobState.STOPPED, Reason.USER_STOP)
+        assert over.attempt.message == "Stopped by bob: mistake"
+        assert over.attempt.cluster is None
+
+
+async def test_a_queue_timeout_ends_it(tmp_path: Path) -> None:
+    async with controlled(tmp_path) as platform:
+        spec = JobSpec.model_validate({"entrypoint": "true", "timeouts": {"queued": "0s"}})
+        over = await the_end(platform, (await service.submit(platform, "team", "ann", spec)).id)
+        assert (over.attempt.reason, over.attempt.category) == (Reason.QUEUED_TIMEOUT, Category.TIMEOUT)
