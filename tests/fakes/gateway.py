@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from enum import Enum, auto
 from http import HTTPStatus
@@ -35,6 +35,8 @@ class FakeGateway:
         self.starts: list[dict[str, Any]] = []
         self.exits: list[dict[str, Any]] = []
         self.heartbeats = 0
+        self.requests: Counter[str] = Counter()
+        """How often each kind was asked for, whatever became of it."""
         self.statuses: dict[str, int] = {}
         """From `start`, `heartbeat`, `logs`, `exit` to the status that it answers, without recording anything."""
         self.faults: dict[str, deque[Fault]] = {kind: deque() for kind in ("start", "heartbeat", "logs", "exit")}
@@ -88,6 +90,7 @@ class FakeGateway:
     def take(self, kind: str, query: dict[str, list[str]], body: bytes) -> tuple[int, bytes, Fault | None]:
         """Record a request; its status and answer, and what is to go wrong."""
         with self._changed:
+            self.requests[kind] += 1
             fault = self.faults[kind].popleft() if self.faults[kind] else None
             try:
                 if fault is Fault.DROP_REQUEST:
@@ -124,6 +127,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
     gateway: FakeGateway
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A killed runner resets its connection."""
 
 
 class _Handler(BaseHTTPRequestHandler):

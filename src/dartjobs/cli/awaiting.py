@@ -20,8 +20,8 @@ from dartjobs.models.reason import FACTS
 
 def wait_for(job_ids: Sequence[str], timeout: timedelta | None = None) -> list[Job]:
     """Wait quietly until each is finished; changes of state go to stderr, and at last each one's outcome."""
-    deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
     with _detaching(job_ids), client() as server:
+        deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
         jobs = []
         for job_id in job_ids:
             reporter = Reporter()

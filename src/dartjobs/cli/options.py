@@ -18,6 +18,25 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _META = "dartjobs.connection"
 
 
+def duration(text: str) -> "timedelta":
+    """The type of an option that is a time, such as `10m`."""
+    from dartjobs.models.quantity import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def key_value(text: str) -> tuple[str, str]:
+    """The type of an option that is a pair, such as `team=vision`."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        msg = f"{text!r} is not of the form K=V"
+        raise click.BadParameter(msg)
+    return key, value
+
+
 def connection_options(function: _F) -> _F:
     """`--url` and `--namespace`, on the program and on each command: the one further right wins."""
     for decorate in (
@@ -41,14 +60,14 @@ def connection_options(function: _F) -> _F:
     return function
 
 
-def output_option(*forms: str, default: str = "table") -> Callable[[_F], _F]:
+def output_option(*forms: str) -> Callable[[_F], _F]:
     """`-o`: the form of what goes to stdout."""
     return click.option(
         "--output",
         "-o",
         "form",
         type=click.Choice(forms or ("table", "json", "yaml", "name")),
-        default=default,
+        default="table",
         show_default=True,
         help="Form of the output.",
     )
@@ -57,7 +76,7 @@ def output_option(*forms: str, default: str = "table") -> Callable[[_F], _F]:
 def timeout_option(function: _F) -> _F:
     """`--timeout`: how long to wait."""
     return click.option(
-        "--timeout", type=DURATION, help="Wait no longer than this, like 90s or 10m; the job goes on. Exits with 124."
+        "--timeout", type=duration, help="Wait no longer than this, like 90s or 10m; the job goes on. Exits with 124."
     )(function)
 
 
@@ -75,38 +94,6 @@ def async_client() -> "AsyncClient":
 
     _show_client_warnings()
     return AsyncClient(**_connection())
-
-
-class _Duration(click.ParamType):
-    name = "duration"
-
-    def convert(
-        self, value: "str | timedelta", param: click.Parameter | None, ctx: click.Context | None
-    ) -> "timedelta":
-        from dartjobs.models.quantity import parse_duration
-
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class _KeyValue(click.ParamType):
-    name = "key=value"
-
-    def convert(
-        self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        if isinstance(value, tuple):
-            return value
-        key, equals, rest = value.partition("=")
-        if not equals or not key:
-            self.fail(f"{value!r} is not of the form KEY=VALUE", param, ctx)
-        return key, rest
-
-
-DURATION = _Duration()
-KEY_VALUE = _KeyValue()
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: str | None) -> None:

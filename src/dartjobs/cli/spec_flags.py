@@ -1,6 +1,5 @@
 """From the flags of `submit`, and the file that they go over, to the fields of a JobSpec."""
 
-import os
 import re
 import sys
 from collections.abc import Mapping

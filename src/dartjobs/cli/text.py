@@ -93,7 +93,7 @@ def short(duration: timedelta) -> str:
     """A duration in its two largest units: `42s`, `5m10s`, `3h12m`, `4d6h`."""
     seconds = max(0, int(duration.total_seconds()))
     units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")]
-    parts = []
+    parts: list[str] = []
     for size, unit in units:
         count, seconds = divmod(seconds, size)
         if count or parts or unit == "s":

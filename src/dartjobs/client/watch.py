@@ -135,6 +135,6 @@ class Watch:
     def _check_time(self, cause: DartJobsError | None = None) -> None:
         if self._deadline is None or self._patience.clock() < self._deadline:
             return
-        state = f" {self._job.attempt.pair}" if self._job else " not seen to end"
-        msg = f"After {self._timeout:g} s, {self._job_id} is still{state}."
+        state = f"is still {self._job.attempt.pair}" if self._job else "could not be looked at"
+        msg = f"The time to wait is over ({self._timeout:.3g} s): {self._job_id} {state}."
         raise WaitTimeoutError(msg) from cause

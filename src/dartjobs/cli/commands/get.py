@@ -7,7 +7,7 @@ from dartjobs.cli.options import client, connection_options, output_option
 
 @click.command
 @click.argument("job", metavar="JOB")
-@output_option("text", "json", "yaml", "name", default="text")
+@output_option()
 @connection_options
 def command(job: str, form: str) -> None:
     """Show one job: its state, why it is there, and what to do next."""
@@ -18,7 +18,7 @@ def command(job: str, form: str) -> None:
 
     with client() as server:
         found = server.get(job)
-    if form == "text":
+    if form == "table":
         click.echo(describe(found, datetime.now(UTC)))
     else:
         show_named_jobs([found], form)

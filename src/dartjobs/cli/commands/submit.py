@@ -8,26 +8,20 @@ from typing import Any, TypeVar
 
 import click
 
-from dartjobs.cli.options import KEY_VALUE, client, connection_options, output_option
+from dartjobs.cli.options import client, connection_options, key_value, output_option
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-class _Replicas(click.ParamType):
-    name = "n[-m]"
-
-    def convert(
-        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", value)
-        if match is None:
-            self.fail(f"{value!r} is neither a number nor a range like 1-4", param, ctx)
-        return int(match[1]), int(match[2] or match[1])
+def _replicas(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
+    if match is None:
+        msg = f"{text!r} is neither a number nor a range like 1-4"
+        raise click.BadParameter(msg)
+    return int(match[1]), int(match[2] or match[1])
 
 
-_PAIRS: dict[str, Any] = {"multiple": True, "type": KEY_VALUE, "metavar": "K=V"}
+_PAIRS: dict[str, Any] = {"multiple": True, "type": key_value, "metavar": "K=V"}
 _OPTIONS = (
     click.option(
         "--file", "-f", type=click.Path(path_type=Path), metavar="FILE", help="A JobSpec in YAML; - is stdin."
@@ -44,7 +38,7 @@ _OPTIONS = (
     click.option("--memory", metavar="BYTES", help="Memory of the head, like 4Gi."),
     click.option("--gpu", type=int, metavar="N", help="GPUs of the head."),
     click.option("--resource", **_PAIRS, help="Custom Ray resource of the head."),
-    click.option("--workers", type=_Replicas(), metavar="N[-M]", help="Workers: so many, or between N and M of them."),
+    click.option("--workers", type=_replicas, metavar="N[-M]", help="Workers: so many, or between N and M of them."),
     click.option("--worker-cpu", metavar="CORES", help="Cores of each worker."),
     click.option("--worker-memory", metavar="BYTES", help="Memory of each worker."),
     click.option("--worker-gpu", type=int, metavar="N", help="GPUs of each worker."),

@@ -32,7 +32,7 @@ CALL_TIMEOUT = 10.0  # seconds for which a call may be silent
 PRIVATE = ("RUNNER", "TOKEN_FILE", "GATEWAY_URL", "HEAD_UID", "SPOOL_DIR")
 """`DARTJOBS_…`: variables for the runner that are no business of the entrypoint."""
 SIGNALS = {one.value: one.name for one in signal.Signals}
-GUARD = 'trap "" TERM INT; read -r group; read -r over; [ -n "$over" ] || kill -9 -- "-$group"'
+GUARD = 'trap "" TERM INT; read -r group; read -r over; [ -n "$over" ] || kill -9 "-$group"'
 """A shell that kills a process group when the runner vanishes; Ray's own watcher knows only the runner's group."""
 
 

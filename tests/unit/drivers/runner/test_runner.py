@@ -137,7 +137,9 @@ def test_an_entrypoint_that_heeds_sigterm_ends_as_it_likes(run: Run, gateway: Fa
     for child in psutil.Process(process.pid).children(recursive=True):  # as Ray does: the whole tree
         child.terminate()
     assert finish(process)[0] == 7
-    assert gateway.exits[0] == {"code": 7, "signal": None, "stopping": True, "error": None, "log_end": 7}
+    assert gateway.log.endswith(b"bye\n")
+    log_end = len(gateway.log)
+    assert gateway.exits == [{"code": 7, "signal": None, "stopping": True, "error": None, "log_end": log_end}]
 
 
 def test_an_entrypoint_that_ignores_sigterm_is_killed_after_the_grace_period(run: Run, gateway: FakeGateway) -> None:
@@ -281,8 +283,7 @@ def test_a_killed_runner_leaves_no_entrypoint_behind(run: Run, gateway: FakeGate
 def test_a_stop_while_it_waits_for_the_gateway_ends_the_wait(run: Run, gateway: FakeGateway) -> None:
     gateway.statuses["exit"] = 503
     process = run("exit 6")
-    gateway.wait_for(lambda: gateway.starts)
-    until(lambda: not psutil.Process(process.pid).children())
+    gateway.wait_for(lambda: gateway.requests["exit"])
     process.terminate()
     assert finish(process)[0] == 6
     assert not gateway.exits

@@ -1,0 +1,38 @@
+# Needs only make and Python 3.11 or newer; everything else goes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION = $(shell sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"/\1/p;}' uv.lock)
+
+.PHONY: help setup test lint demo docs clean
+
+help: ## Show this.
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: .venv/.synced ## Make .venv and install what uv.lock names into it.
+
+test: setup ## Run every test; those that start Ray go one at a time.
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+lint: setup ## Check style, types and who imports whom; changes nothing.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+demo: setup ## Run a real hyper-parameter search on a platform of its own, then take all of it down.
+	$(BIN)/python demo/run.py
+
+docs: setup ## Write anew what the docs take from the code.
+	$(BIN)/python -m tools.docs
+
+clean: ## Remove .venv, caches and what the demo left.
+	rm -rf .venv .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage*
+
+.venv/.synced: pyproject.toml uv.lock | $(BIN)/uv
+	$(BIN)/uv sync --locked
+	@touch $@
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
