@@ -68,7 +68,9 @@ class FakeApi:
         """Seconds without bytes after which a follow ends."""
         self.watch_type = "text/event-stream"
         self._seconds = itertools.count()
-        self.app: ASGIApp = _Recorder(self, Starlette(routes=_routes(self)))
+        self.app: ASGIApp = _Recorder(
+            self, Starlette(routes=_routes(self), exception_handlers={DartJobsError: _problem})
+        )
 
     # What a test does
 
@@ -211,7 +213,7 @@ def _transition(before: Attempt | None, after: Attempt, reason: Reason, message:
 
 
 class _Recorder:
-    """Notes each request, gives prepared answers, and turns errors into problem documents with a request id."""
+    """Notes each request, and gives the prepared answers."""
 
     def __init__(self, api: FakeApi, app: ASGIApp) -> None:
         self._api = api
@@ -225,12 +227,13 @@ class _Recorder:
                 del self._api.answers[index]
                 await response(scope, receive, send)
                 return
-        try:
-            await self._app(scope, receive, send)
-        except DartJobsError as error:
-            problem = error.problem("req-1").model_dump_json()
-            response = Response(problem, int(error.status), {"x-request-id": "req-1"}, "application/problem+json")
-            await response(scope, receive, send)
+        await self._app(scope, receive, send)
+
+
+async def _problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, DartJobsError)
+    problem = error.problem("req-1").model_dump_json()
+    return Response(problem, int(error.status), {"x-request-id": "req-1"}, "application/problem+json")
 
 
 def _routes(api: FakeApi) -> list[Route]:

@@ -85,7 +85,7 @@ class AsyncClient:
         """See `Client.watch`."""
         return self._shell.iterate(self._calls.watch(job_id, until, timeout))
 
-    async def wait(self, job_id: str, timeout: float | None = None) -> Job:
+    async def wait(self, job_id: str, timeout: float | None = None) -> Job:  # noqa: ASYNC109 - its error tells the state
         """See `Client.wait`."""
         return await self._shell.run(self._calls.watch(job_id, "finished", timeout))
 

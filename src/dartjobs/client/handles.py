@@ -71,7 +71,7 @@ class AsyncJobHandle:
         """The job as it is now."""
         return await self.client.get(self.id)
 
-    async def wait(self, timeout: float | None = None) -> Job:
+    async def wait(self, timeout: float | None = None) -> Job:  # noqa: ASYNC109 - its error tells the state
         """See `AsyncClient.wait`."""
         return await self.client.wait(self.id, timeout)
 

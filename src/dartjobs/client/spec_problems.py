@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -79,7 +79,7 @@ def _fields(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
     return [field.alias or name for name, field in at.model_fields.items()] if at else []
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _model_in(annotation: object) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     if get_origin(annotation) in {list, Union, UnionType}:

@@ -4,11 +4,14 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from dartjobs.cli.options import client, connection_options, key_value, output_option
+
+if TYPE_CHECKING:
+    from dartjobs.models.job import Job
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -89,10 +92,11 @@ def command(*, follow: bool, wait: bool, form: str, **given: Any) -> None:
     request = request_of(Flags(**given), os.environ)
     with client() as server:
         handle = server.submit(request.spec, working_dir=request.working_dir)
-    _await(handle.submitted, follow=follow, wait=wait, form=form)
+        job = handle.submitted or handle.get()
+    _await(job, follow=follow, wait=wait, form=form)
 
 
-def _await(job: Any, *, follow: bool, wait: bool, form: str) -> None:
+def _await(job: "Job", *, follow: bool, wait: bool, form: str) -> None:
     from dartjobs.cli import awaiting
     from dartjobs.cli.output import show_named_jobs
 

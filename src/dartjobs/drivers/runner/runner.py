@@ -28,12 +28,13 @@ REFUSED = 97  # the exit code where nothing was started: not this head, or not t
 CHUNK = 1 << 20  # bytes of log in one request, at most
 START_PATIENCE = 5.0  # seconds to wait for the gateway before the entrypoint is started all the same
 STOP_PATIENCE = 5.0  # seconds for the last reports of a stop: Ray kills the runner 10 s after the grace period
+FIRST_MINUTE = 60.0  # seconds in which news are quick: 100 ms between two requests, later 1 s
 CALL_TIMEOUT = 10.0  # seconds for which a call may be silent
 PRIVATE = ("RUNNER", "TOKEN_FILE", "GATEWAY_URL", "HEAD_UID", "SPOOL_DIR")
 """`DARTJOBS_…`: variables for the runner that are no business of the entrypoint."""
 SIGNALS = {one.value: one.name for one in signal.Signals}
 GUARD = 'trap "" TERM INT; read -r group; read -r over; [ -n "$over" ] || kill -9 "-$group"'
-"""A shell that kills a process group when the runner vanishes; Ray's own watcher knows only the runner's group."""
+"""A shell that kills the child's group when the runner vanishes; Ray's own watcher knows only the runner's group."""
 
 
 class Settings(NamedTuple):
@@ -97,7 +98,8 @@ class Spool:
     """A queue of bytes in one file, a ring. When it, or the disk, is full, its oldest bytes are dropped and counted."""
 
     def __init__(self, folder: str, limit: int) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder if Path(folder).is_dir() else None, buffering=0)
+        place = folder if Path(folder).is_dir() else None
+        self._file = tempfile.TemporaryFile(dir=place, buffering=0)  # noqa: SIM115 - kept for the runner's life
         self._limit = max(limit, CHUNK)
         self._changed = threading.Condition()
         self._head = self._size = self._dropped = 0
@@ -194,11 +196,7 @@ class Reporter(threading.Thread):
         """To be set before the spool is closed."""
 
     def report_start(self, patience: float | None) -> None:
-        """Report the start; with `patience`, give up after so many seconds (`run` goes on trying).
-
-        Raises:
-            RefusedError: the gateway's answer is final.
-        """
+        """Report the start; with `patience` in seconds, leave it to `run` after that. Raises `RefusedError`."""
         if not self._announced:
             body = {"head_uid": self._settings.head_uid, "pid": os.getpid()}
             self._announced = self._deliver("start", json.dumps(body).encode(), patience) is not None
@@ -221,7 +219,7 @@ class Reporter(threading.Thread):
             if now >= heartbeat:
                 self._deliver("heartbeat", b"{}")
                 heartbeat = now + self._settings.heartbeat_seconds
-            pace = 0.1 if now - self._began < 60 else 1.0
+            pace = 0.1 if now - self._began < FIRST_MINUTE else 1.0
             chunk = self._spool.take(sent + pace, heartbeat)
             if chunk is None:
                 return
@@ -251,7 +249,7 @@ class Reporter(threading.Thread):
                 status, answer = 0, {}
             if http.client.OK <= status < http.client.MULTIPLE_CHOICES:
                 return answer
-            if 400 <= status < 500 and status not in {408, 425, 429}:
+            if http.client.BAD_REQUEST <= status < http.client.INTERNAL_SERVER_ERROR and status not in {408, 425, 429}:
                 raise RefusedError(status)
             if give_up is not None and time.monotonic() + pause >= give_up:
                 return None

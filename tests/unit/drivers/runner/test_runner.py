@@ -1,5 +1,6 @@
 """The runner as a real process, and a real HTTP gateway."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -63,6 +64,13 @@ def run(gateway: FakeGateway, tmp_path: Path) -> Iterator[Run]:
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
     stdout, stderr = process.communicate(timeout=60)
     return process.returncode, stdout, stderr
+
+
+def stop_as_ray_does(process: subprocess.Popen[bytes]) -> None:
+    runner = psutil.Process(process.pid)
+    for one in [runner, *runner.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.terminate()
 
 
 def test_an_exit_code_is_passed_on_and_reported(run: Run, gateway: FakeGateway) -> None:
@@ -133,9 +141,7 @@ def test_a_start_whose_reply_was_lost_is_the_same_start(run: Run, gateway: FakeG
 def test_an_entrypoint_that_heeds_sigterm_ends_as_it_likes(run: Run, gateway: FakeGateway) -> None:
     process = run("trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.05; done", grace_seconds=60)
     gateway.wait_for(lambda: gateway.log == b"up\n")
-    process.terminate()
-    for child in psutil.Process(process.pid).children(recursive=True):  # as Ray does: the whole tree
-        child.terminate()
+    stop_as_ray_does(process)
     assert finish(process)[0] == 7
     assert gateway.log.endswith(b"bye\n")
     log_end = len(gateway.log)
@@ -145,8 +151,7 @@ def test_an_entrypoint_that_heeds_sigterm_ends_as_it_likes(run: Run, gateway: Fa
 def test_an_entrypoint_that_ignores_sigterm_is_killed_after_the_grace_period(run: Run, gateway: FakeGateway) -> None:
     process = run("trap '' TERM; echo up; while :; do sleep 0.05; done", grace_seconds=0.5)
     gateway.wait_for(lambda: gateway.log == b"up\n")
-    for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
-        one.terminate()
+    stop_as_ray_does(process)
     assert finish(process)[0] == 128 + signal.SIGKILL
     assert gateway.exits[0]["signal"] == "SIGKILL"
     assert gateway.exits[0]["stopping"] is True
