@@ -7,6 +7,7 @@ one node, put them where every node can read them: `--data s3://bucket/digits`.
 """
 
 import argparse
+import logging
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def train() -> Any:
 def infer(folder: str) -> tuple[int, int]:
     """How many images were read, and how many of them the model got right."""
     predictions = ray.data.read_parquet(folder).map_batches(
-        Classifier, fn_constructor_args=(ray.put(train()),), batch_size=128, concurrency=1
+        Classifier, fn_constructor_args=(train(),), batch_size=128, compute=ray.data.ActorPoolStrategy(size=1)
     )
     images = right = 0
     for batch in predictions.iter_batches(batch_size=256):
@@ -72,7 +73,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="Parquet files that are there already.")
     given = parser.parse_args().data
-    ray.init(logging_level="warning", log_to_driver=False)
+    ray.init(logging_level="error", log_to_driver=False)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
     with tempfile.TemporaryDirectory() as folder:
         if given is None:

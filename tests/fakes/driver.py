@@ -22,7 +22,7 @@ class FakeHead:
     head_uid: str | None
     answers: bool = True
     failure: Failure | None = None
-    job: RayJob = RayJob(RayJobStatus.ABSENT)
+    job: RayJob = field(default_factory=lambda: RayJob(RayJobStatus.ABSENT))
     packages: dict[str, bytes] = field(default_factory=dict)
 
 

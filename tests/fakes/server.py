@@ -1,4 +1,4 @@
-"""An ASGI application on a real port of this machine, that can be killed in the middle of an answer and started again."""
+"""An ASGI application on a real port, that can be killed in the middle of an answer and started again."""
 
 import asyncio
 import socket
@@ -64,7 +64,7 @@ class Server:
         for server in self._server.servers:
             server.close()
         for connection in list(self._server.server_state.connections):
-            connection.transport.abort()  # type: ignore[union-attr] - h11's protocol has one
+            connection.transport.abort()
 
 
 def _listen(port: int) -> socket.socket:

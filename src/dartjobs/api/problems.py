@@ -16,10 +16,10 @@ _log = logging.getLogger(__name__)
 
 def install(app: FastAPI) -> None:
     """Answer every kind of error with a problem."""
-    app.add_exception_handler(DartJobsError, _on_error)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(Exception, _on_fault)
+    app.exception_handler(DartJobsError)(_on_error)
+    app.exception_handler(RequestValidationError)(_on_invalid)
+    app.exception_handler(HTTPException)(_on_http)
+    app.exception_handler(Exception)(_on_fault)
 
 
 def problem_response(error: DartJobsError, request_id: str | None) -> Response:
@@ -40,19 +40,16 @@ def field_problems(error: RequestValidationError) -> list[FieldProblem]:
     return found
 
 
-async def _on_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, DartJobsError)
+async def _on_error(request: Request, error: DartJobsError) -> Response:
     return problem_response(error, request.state.request_id)
 
 
-async def _on_invalid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+async def _on_invalid(request: Request, error: RequestValidationError) -> Response:
     found = field_problems(error)
     return problem_response(InvalidRequestError(errors=found), request.state.request_id)
 
 
-async def _on_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _on_http(request: Request, error: HTTPException) -> Response:
     if isinstance(error.__cause__, DartJobsError):
         return problem_response(error.__cause__, request.state.request_id)
     title = HTTPStatus(error.status_code).phrase

@@ -43,7 +43,7 @@ def tell(error: "DartJobsError") -> None:
     click.echo(f"Error: {clean(heading)}", err=True)
     for one in error.errors:
         click.echo(f"  {clean(one.field)}: {clean(one.detail)}", err=True)
-    if error.request_id is not None:
+    if error.request_id is not None and exit_codes.of_error(error) in {exit_codes.INTERNAL, exit_codes.UNAVAILABLE}:
         click.echo(f"  (request {clean(error.request_id)})", err=True)
 
 

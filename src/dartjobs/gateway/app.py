@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse
 
 from dartjobs.gateway.reports import Reports
@@ -28,10 +28,9 @@ def create_app(platform: Platform, settings: GatewaySettings, *, secret: bytes, 
     app.state.reports, app.state.settings = reports, settings
     app.state.secret, app.state.installation = secret, installation
     app.include_router(router)
-    app.add_exception_handler(DartJobsError, _on_error)
+    app.exception_handler(DartJobsError)(_on_error)
     return app
 
 
-async def _on_error(_request: object, error: Exception) -> JSONResponse:
-    assert isinstance(error, DartJobsError)
+async def _on_error(_request: Request, error: DartJobsError) -> JSONResponse:
     return JSONResponse({"detail": error.detail}, int(error.status))

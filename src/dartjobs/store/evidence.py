@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Select, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dartjobs.core.world import Evidence
@@ -47,5 +47,5 @@ async def record_heartbeats(conn: AsyncConnection, attempt_ids: list[str]) -> No
             await conn.execute(insert(evidence).values(attempt_id=attempt_id, kind="heartbeat", at=at, body={}))
 
 
-def _of(attempt_id: str, kind: str) -> Any:
+def _of(attempt_id: str, kind: str) -> Select[dict[str, Any]]:
     return select(evidence.c.body).where(evidence.c.attempt_id == attempt_id, evidence.c.kind == kind)

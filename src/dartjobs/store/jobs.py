@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, insert, select, update
+from sqlalchemy import Row, Select, and_, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dartjobs.models.job import Job, Transition
@@ -80,9 +80,9 @@ def _latest() -> Select[Any]:
     return select(*attempts.c, *columns).join_from(jobs, attempts, on_latest)
 
 
-def _job_of_joined(row: Any) -> Job:
+def _job_of_joined(row: Row[Any]) -> Job:
     values = row._mapping
-    return job_of({column.name: values[f"job__{column.name}"] for column in jobs.c}, attempt_of(values))
+    return job_of({column.name: values[f"job__{column.name}"] for column in jobs.c}, attempt_of(row))
 
 
 async def get_job(conn: AsyncConnection, namespace: str, job_id: str) -> Job | None:

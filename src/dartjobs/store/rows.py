@@ -1,6 +1,7 @@
 """Rows to models and back."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
@@ -37,7 +38,7 @@ def attempt_of(row: Row[Any] | Mapping[str, Any]) -> Attempt:
             head_uid=values["intent_head_uid"],
             at=values["intent_at"],
         )
-    plain = {name: _typed(name, values[name]) for name in _PLAIN_ATTEMPT}
+    plain: dict[str, Any] = {name: _typed(name, values[name]) for name in _PLAIN_ATTEMPT}
     return Attempt.model_construct(**plain, submit_intent=intent)
 
 
@@ -65,26 +66,26 @@ def stop_of(job: Mapping[str, Any]) -> StopIntent | None:
 
 def transition_of(row: Row[Any]) -> Transition:
     """One move."""
-    names = tables.transitions.c.keys()
-    values = row._mapping
-    return Transition.model_construct(**{name: _typed(name, values[name]) for name in names if name != "job_id"})
+    names = [name for name in tables.transitions.c.keys() if name != "job_id"]  # noqa: SIM118 - columns, not a dict
+    values: dict[str, Any] = {name: _typed(name, row._mapping[name]) for name in names}
+    return Transition.model_construct(**values)
 
 
-def evidence_of(rows: Mapping[str, tuple[Any, dict[str, Any]]]) -> Evidence:
+def evidence_of(rows: Mapping[str, tuple[datetime, dict[str, Any]]]) -> Evidence:
     """What the runner reported, of `kind -> (at, body)`."""
     start, end, beat, log = rows.get("start"), rows.get("exit"), rows.get("heartbeat"), rows.get("log_end")
     return Evidence(
         start=None if start is None else Started(start[0], start[1]["head_uid"]),
-        exit=None if end is None else _exited(*end),
+        exit=None if end is None else _exited(end[0], end[1]),
         heartbeat_at=None if beat is None else beat[0],
         log_end=None if log is None else int(log[1]["bytes"]),
     )
 
 
-def _exited(at: Any, body: dict[str, Any]) -> Exited:
+def _exited(at: datetime, body: dict[str, Any]) -> Exited:
     return Exited(at, body["code"], body.get("signal"), stopping=body.get("stopping", False), error=body.get("error"))
 
 
-def _typed(name: str, value: Any) -> Any:
+def _typed(name: str, value: object) -> object:
     kind = _ENUMS.get(name)
-    return value if kind is None or value is None else kind(value)
+    return value if kind is None or value is None else kind(str(value))

@@ -131,6 +131,6 @@ class _Pass:
         except (TemporaryDriverError, UnavailableError) as error:
             _log.warning("%s: %s; trying again", attempt_id, error)
             return _AFTER_A_BREAK
-        except Exception:
+        except Exception:  # noqa: BLE001 - one malformed row must not stop the others; it is looked at again
             _log.exception("%s is quarantined for %s: this is a fault of the platform", attempt_id, _AFTER_A_FAULT)
             return _AFTER_A_FAULT

@@ -72,7 +72,9 @@ async def test_a_submitted_job_is_there_with_its_user_and_history(api: httpx.Asy
         ({}, "entrypoint"),
     ],
 )
-async def test_a_bad_specification_is_refused_by_field(api: httpx.AsyncClient, spec: dict[str, Any], field: str) -> None:
+async def test_a_bad_specification_is_refused_by_field(
+    api: httpx.AsyncClient, spec: dict[str, Any], field: str
+) -> None:
     body = problem(await api.post(f"{NS}/jobs", json=spec), 422, "invalid-request")
     assert field in {error["field"] for error in body["errors"]}
     assert (await api.get(f"{NS}/jobs")).json()["items"] == []
@@ -194,7 +196,9 @@ async def test_a_log_is_read_by_range(
     assert response.headers["dartjobs-log-complete"] == "true"
 
 
-async def test_a_log_is_read_by_its_last_lines_and_followed_to_its_end(api: httpx.AsyncClient, platform: Platform) -> None:
+async def test_a_log_is_read_by_its_last_lines_and_followed_to_its_end(
+    api: httpx.AsyncClient, platform: Platform
+) -> None:
     path = await written(api, platform, b"one\ntwo\nthree\n")
     tail = await api.get(path, params={"tail": 2})
     assert (tail.content, tail.headers["dartjobs-log-offset"]) == (b"two\nthree\n", "4")

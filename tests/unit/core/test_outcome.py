@@ -55,7 +55,8 @@ def test_an_exit_is_told_with_its_code(
 
 
 @pytest.mark.parametrize(
-    ("cause", "state"), [(Reason.USER_STOP, JobState.STOPPED), (Reason.JOB_TIMEOUT, JobState.FAILED), (Reason.DRAINED, JobState.STOPPED)]
+    ("cause", "state"),
+    [(Reason.USER_STOP, JobState.STOPPED), (Reason.JOB_TIMEOUT, JobState.FAILED), (Reason.DRAINED, JobState.STOPPED)],
 )
 def test_an_end_after_a_stop_is_the_outcome_of_its_cause(cause: Reason, state: JobState) -> None:
     stopping = view(STOPPING, stop_cause=cause)

@@ -50,9 +50,20 @@ def headers(attempt_id: str, installation: str = "here") -> dict[str, str]:
 
 async def test_a_token_opens_one_attempt_only(platform: Platform, gateway: httpx.AsyncClient) -> None:
     mine, other = await claimed(platform), await claimed(platform)
-    calls = {"start": {"head_uid": "h", "pid": 1}, "heartbeat": {}, "logs/driver?offset=0": {}, "exit": {"code": 0, "log_end": 0}}
+    calls = {
+        "start": {"head_uid": "h", "pid": 1},
+        "heartbeat": {},
+        "logs/driver?offset=0": {},
+        "exit": {"code": 0, "log_end": 0},
+    }
     for path, body in calls.items():
-        for wrong in ({}, headers(other), headers(mine, "elsewhere"), {"authorization": "Bearer "}, {"authorization": "Basic x"}):
+        for wrong in (
+            {},
+            headers(other),
+            headers(mine, "elsewhere"),
+            {"authorization": "Bearer "},
+            {"authorization": "Basic x"},
+        ):
             answer = await gateway.post(f"/v1/attempts/{mine}/{path}", json=body, headers=wrong)
             assert answer.status_code == 401, path
     assert await platform.database.read(partial(evidence.read_evidence, attempt_id=mine)) == Evidence()

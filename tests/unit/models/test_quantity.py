@@ -19,7 +19,15 @@ from dartjobs.models.quantity import (
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("500m", "0.5"), ("2", "2"), ("1.5", "1.5"), ("2Gi", str(2 * 2**30)), ("1G", str(10**9)), (3, "3"), ("0.5Gi", str(2**29))],
+    [
+        ("500m", "0.5"),
+        ("2", "2"),
+        ("1.5", "1.5"),
+        ("2Gi", str(2 * 2**30)),
+        ("1G", str(10**9)),
+        (3, "3"),
+        ("0.5Gi", str(2**29)),
+    ],
 )
 def test_a_quantity_is_read(text: object, value: str) -> None:
     assert parse_quantity(text) == Decimal(value)
@@ -43,7 +51,8 @@ def test_bytes_read_back(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("10m", 600), ("24h", 86_400), ("1h30m", 5_400), ("7d", 604_800), (45, 45), ("0.5s", 0.5)]
+    ("text", "seconds"),
+    [("90s", 90), ("10m", 600), ("24h", 86_400), ("1h30m", 5_400), ("7d", 604_800), (45, 45), ("0.5s", 0.5)],
 )
 def test_a_duration_is_read(text: object, seconds: float) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)

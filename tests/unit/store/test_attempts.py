@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -95,9 +96,7 @@ async def test_replaying_the_transitions_gives_the_attempt(platform: Platform) -
     job, lease = await claimed(platform)
     await record(platform, lease, job.attempt.id, READY)
     await record(platform, lease, job.attempt.id, LOST)
-    await record(
-        platform, lease, job.attempt.id, Move(Pair(ResourceState.TERMINATED, JobState.FAILED), Reason.DELETED)
-    )
+    await record(platform, lease, job.attempt.id, Move(Pair(ResourceState.TERMINATED, JobState.FAILED), Reason.DELETED))
     job = await service.get(platform, "team", job.id)
     history = await service.history(platform, "team", job.id)
     last: Transition = history[-1]
@@ -105,7 +104,7 @@ async def test_replaying_the_transitions_gives_the_attempt(platform: Platform) -
     assert (last.resource_state, last.job_state, last.version) == (*job.attempt.pair, job.attempt.version)
     assert all(
         (before.resource_state, before.job_state) == (after.from_resource_state, after.from_job_state)
-        for before, after in zip(history, history[1:], strict=False)
+        for before, after in pairwise(history)
     )
     assert (job.attempt.reason, job.attempt.category) == (Reason.HEAD_LOST, Category.INFRASTRUCTURE)
     assert job.attempt.message == "gone"
@@ -147,9 +146,7 @@ async def test_the_submit_intent_is_refused_to_a_stopped_job(platform: Platform)
     await service.stop(platform, "team", job.id, by="ann", reason="")
     intent = SubmitIntent(submission_id=job.attempt.id, cluster_uid="c", head_uid="h", at=job.submitted_at)
     with pytest.raises(StaleError):
-        await platform.database.write(
-            partial(attempts.record_intent, lease=lease, attempt=job.attempt, intent=intent)
-        )
+        await platform.database.write(partial(attempts.record_intent, lease=lease, attempt=job.attempt, intent=intent))
 
 
 async def test_the_queue_is_by_priority_then_age(platform: Platform) -> None:

@@ -26,13 +26,13 @@ async def list_jobs(
     namespace: Namespace,
     platform: UsesPlatform,
     *,
-    state: Annotated[list[JobState], Query(description="Only these; may be repeated.")] = [],
+    state: Annotated[list[JobState] | None, Query(description="Only these; may be repeated.")] = None,
     name: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     cursor: JobId | None = None,
 ) -> JobPage:
     """A page of jobs, newest first."""
-    return await jobs.list_page(platform, namespace, states=state, name=name, limit=limit, cursor=cursor)
+    return await jobs.list_page(platform, namespace, states=state or [], name=name, limit=limit, cursor=cursor)
 
 
 @router.get("/jobs/{job_id}")

@@ -1,0 +1,1 @@
+"""Real Ray clusters on this machine."""

@@ -1,0 +1,100 @@
+"""A whole platform as its users start it: `dartjobs up` in a process of its own, the CLI in others."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from dartjobs.client import Client
+from tests.fakes.polling import until
+
+DARTJOBS = [sys.executable, "-m", "dartjobs"]
+CODE = Path(__file__).parent / "code"
+
+
+class Up:
+    """`dartjobs up` on a data folder; `kill` and `start` again at will."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.process: subprocess.Popen[str] | None = None
+        self.url = ""
+
+    def start(self) -> None:
+        log = (self.data_dir.parent / "up.log").open("a")
+        command = [*DARTJOBS, "up", "--data-dir", str(self.data_dir), "--port", "0"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().strip().split()[-1]
+        assert (self.data_dir / "url").read_text().strip() == self.url
+
+    def kill(self) -> None:
+        """`kill -9` of the whole platform: every process of its group."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(timeout=30)
+
+    def cli(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "DARTJOBS_URL": self.url}
+        fixed = {"capture_output": True, "text": True, "timeout": 240, "env": environment, "cwd": CODE, "check": False}
+        return subprocess.run([*DARTJOBS, *arguments], **{**fixed, **options})  # noqa: PLW1510 - it is in `fixed`
+
+    def submit(self, *arguments: str) -> str:
+        """Submit from the folder of test jobs; answers the id."""
+        done = self.cli("submit", "-o", "name", "--memory", "1Gi", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def get(self, job_id: str) -> dict[str, Any]:
+        done = self.cli("get", job_id, "-o", "yaml")
+        assert done.returncode == 0, done.stderr
+        job: dict[str, Any] = yaml.safe_load(done.stdout)
+        return job
+
+    def until(self, job_id: str, **states: str) -> dict[str, Any]:
+        """Wait until the job shows these states."""
+        with Client(self.url) as client:
+
+            def holds() -> bool:
+                job = client.get(job_id)
+                return all(str(getattr(job, name)) == value for name, value in states.items())
+
+            until(holds, 150)
+        return self.get(job_id)
+
+    def leftovers(self) -> list[str]:
+        """Processes and short-lived folders that belong to Ray clusters of this data folder."""
+        here = str(self.data_dir)
+        left = [str(path) for path in (self.data_dir / "clusters").glob("*")]
+        for process in psutil.process_iter():
+            try:
+                told = " ".join([*process.cmdline(), *process.environ().values()])
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+            if here in told and process.pid not in {os.getpid(), self.process.pid if self.process else 0}:
+                left.append(f"{process.pid} {process.name()}")
+        return left
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One platform for a module; when it is over nothing may be left of it."""
+    platform = Up(tmp_path_factory.mktemp("up") / "data")
+    short_lived = set(Path("/tmp").glob("dj-*"))  # noqa: S108 - where the local driver keeps what needs short paths
+    platform.start()
+    yield platform
+    until(lambda: platform.leftovers() == [], 60)
+    assert platform.stop() == 0
+    assert set(Path("/tmp").glob("dj-*")) <= short_lived  # noqa: S108 - as above

@@ -1,0 +1,78 @@
+import json
+
+import pytest
+
+from dartjobs import ConnectionFailedError, DartJobsError, NotFoundError, UnavailableError
+from dartjobs.client.effects import Reply, Request
+from dartjobs.client.patience import Outage, send, send_once
+from dartjobs.models.problem import NotFoundError as Missing
+from tests.fakes.flows import BROKEN, REFUSED, Driver, forever
+
+GET = Request("GET", "/x")
+OK = Reply(200, {}, b"{}")
+BUSY = Reply(503, {"retry-after": "3"}, json.dumps(UnavailableError("not now").problem().model_dump()).encode())
+
+
+def test_a_server_that_never_answered_is_given_up_soon() -> None:
+    driver = Driver()
+    with pytest.raises(ConnectionFailedError, match="Cannot reach http://server .*refused.*dartjobs up"):
+        driver.run(send(GET, driver.patience()), forever(REFUSED))
+    assert sum(driver.slept) == pytest.approx(1.0)
+
+
+def test_a_hiccup_is_passed_over() -> None:
+    driver = Driver()
+    assert driver.run(send(GET, driver.patience()), [REFUSED, BROKEN, OK]) == OK
+
+
+def test_a_busy_server_is_asked_again_when_it_said() -> None:
+    driver = Driver()
+    assert driver.run(send(GET, driver.patience()), [BUSY, BUSY, OK]) == OK
+    assert driver.slept == [3.0, 3.0]
+
+
+def test_a_busy_server_is_given_up_with_its_own_words() -> None:
+    driver = Driver()
+    with pytest.raises(UnavailableError, match="not now"):
+        driver.run(send(GET, driver.patience()), forever(BUSY))
+    assert sum(driver.slept) == pytest.approx(10.0)
+
+
+def test_a_server_that_was_there_is_waited_for_a_minute() -> None:
+    driver = Driver()
+    outage = Outage(driver.patience())
+    driver.run(send(GET, driver.patience(), outage), [OK])
+    with pytest.raises(ConnectionFailedError, match="for 60 s"):
+        driver.run(send(GET, driver.patience(), outage), forever(REFUSED))
+    assert sum(driver.slept) == pytest.approx(60.0)
+    assert max(driver.slept) <= 2.5
+
+
+def test_a_submission_is_sent_again_only_while_nothing_of_it_can_have_arrived() -> None:
+    driver = Driver()
+    assert driver.run(send_once(GET, driver.patience()), [REFUSED, REFUSED, OK]) == OK
+
+    driver = Driver()
+    with pytest.raises(ConnectionFailedError, match="may have been submitted all the same.*dartjobs list"):
+        driver.run(send_once(GET, driver.patience()), [REFUSED, BROKEN])
+    assert len(driver.requests) == 2
+
+    driver = Driver()
+    with pytest.raises(UnavailableError):
+        driver.run(send_once(GET, driver.patience()), [BUSY])
+    assert len(driver.requests) == 1
+
+
+def test_an_error_carries_its_class_its_fields_and_the_id_of_its_request() -> None:
+    driver = Driver()
+    body = json.dumps(Missing("There is no job x.").problem().model_dump()).encode()
+    with pytest.raises(NotFoundError, match="no job x") as caught:
+        driver.run(send(GET, driver.patience()), [Reply(404, {"x-request-id": "req-7"}, body)])
+    assert caught.value.request_id == "req-7"
+
+
+@pytest.mark.parametrize("body", [b"<html>Bad gateway</html>", b"[]", b"", b'{"detail": 1}', b"\xff"])
+def test_what_is_no_server_of_ours_is_told_as_such(body: bytes) -> None:
+    driver = Driver()
+    with pytest.raises(DartJobsError, match="http://server answered 502, not as a DART Jobs server does"):
+        driver.run(send(GET, driver.patience()), [Reply(502, {}, body)])
