@@ -13,10 +13,11 @@ setup: .venv/.synced ## Make .venv and install what uv.lock names into it.
 test: setup ## Run every test; those that start Ray go one at a time.
 	$(BIN)/pytest -n 2 --dist loadgroup
 
-lint: setup ## Check style, types and who imports whom; changes nothing.
+lint: setup ## Check style, types, sizes and who imports whom; changes nothing.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/python -m tools.sizes
 	$(BIN)/lint-imports
 
 demo: setup ## Run a real hyper-parameter search on a platform of its own, then take all of it down.

@@ -5,7 +5,7 @@ import pytest
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start Ray come last and on one worker: two heads at a time would starve each other on a small machine."""
+    """Tests that start Ray come last, on one worker: two heads at a time starve each other on a small machine."""
     items.sort(key=_starts_ray)
     for item in items:
         if _starts_ray(item):

@@ -1,13 +1,18 @@
 """Writes those parts of the docs that say what the code decides: `make docs`. A test checks that they are current."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import click
+
+from dartjobs.cli.main import cli
 from dartjobs.models.reason import FACTS
 from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import INITIAL, LEGAL_PAIRS, MOVES, Pair, neighbours
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+_WIDTH = 100
 _BEGIN, _END = "<!-- make docs writes from here -->", "<!-- to here -->"
 
 
@@ -19,6 +24,7 @@ def pages() -> dict[Path, str]:
     """
     return {
         DOCS / "state-machine.md": _replaced(DOCS / "state-machine.md", f"{state_diagram()}\n{pairs_table()}"),
+        DOCS / "cli.md": _replaced(DOCS / "cli.md", commands()),
         DOCS / "reference/reasons.md": _replaced(DOCS / "reference/reasons.md", reasons_table()),
         DOCS / "reference/jobspec.schema.json": jobspec_schema(),
     }
@@ -44,6 +50,17 @@ def reasons_table() -> str:
     return _table(("reason", "category", "meaning", "what to do"), rows)
 
 
+def commands() -> str:
+    """The help of the program and of each of its commands."""
+    context = click.Context(cli, info_name="dartjobs", terminal_width=_WIDTH)
+    parts = [_help("dartjobs", cli, context)]
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        if command is not None:
+            parts.append(_help(f"dartjobs {name}", command, click.Context(command, context, name)))
+    return "\n".join(parts)
+
+
 def jobspec_schema() -> str:
     """The JSON Schema of a JobSpec, as `GET /api/v1/schemas/jobspec` answers it."""
     return json.dumps(JobSpec.model_json_schema(by_alias=True), indent=2, ensure_ascii=False) + "\n"
@@ -56,11 +73,15 @@ def main() -> None:
         print(path.relative_to(DOCS.parent))
 
 
+def _help(title: str, command: click.Command, context: click.Context) -> str:
+    return f"## {title}\n\n```text\n{command.get_help(context)}\n```\n"
+
+
 def _id(pair: Pair) -> str:
     return f"{pair.resource_state}_{pair.job_state}"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in (head, ("---",) * len(head), *rows))
 
 

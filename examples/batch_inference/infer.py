@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import ray
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 FILES = 4
@@ -31,12 +31,12 @@ Batch = dict[str, np.ndarray[Any, np.dtype[Any]]]
 class Classifier:
     """Holds the model; Ray Data makes one in each of its workers."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Pipeline) -> None:
         self.model = model
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch's digits with what the model takes them for."""
-        predicted = self.model.predict(np.stack(batch["pixels"]))
+        predicted = self.model.predict(np.stack(list(batch["pixels"])))
         return {"digit": batch["digit"], "predicted": predicted, "right": predicted == batch["digit"]}
 
 
@@ -49,7 +49,7 @@ def write_parquet(folder: Path) -> None:
         print(f"wrote part-{number}.parquet: {len(rows)} images", flush=True)
 
 
-def train() -> Any:
+def train() -> Pipeline:
     """A small model, trained on the first images."""
     images, digits = load_digits(return_X_y=True)
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
@@ -73,9 +73,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="Parquet files that are there already.")
     given = parser.parse_args().data
-    ray.init(logging_level="error", log_to_driver=False)
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    ray.data.DataContext.get_current().enable_progress_bars = False
+    ray.init(logging_level=logging.ERROR, log_to_driver=False)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False
     with tempfile.TemporaryDirectory() as folder:
         if given is None:
             write_parquet(Path(folder))

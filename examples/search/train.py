@@ -6,19 +6,22 @@ Nothing here knows where it runs: inside a job `ray.init()` finds the job's Ray 
 """
 
 import argparse
+import logging
 from random import Random
 from typing import Any
 
+import numpy as np
 import ray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_score
 from sklearn.svm import SVC
 
 FOLDS = 5
+Numbers = np.ndarray[Any, np.dtype[Any]]
 
 
 @ray.remote(num_cpus=1)
-def evaluate(candidate: dict[str, float], images: Any, digits: Any) -> tuple[dict[str, float], float]:
+def evaluate(candidate: dict[str, float], images: Numbers, digits: Numbers) -> tuple[dict[str, float], float]:
     """The candidate with its mean accuracy over the folds."""
     return candidate, float(cross_val_score(SVC(**candidate), images, digits, cv=FOLDS).mean())
 
@@ -53,7 +56,7 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=20)
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
-    ray.init(logging_level="error")
+    ray.init(logging_level=logging.ERROR)
     print(f"{arguments.candidates} candidates on {ray.cluster_resources().get('CPU', 0):g} CPUs", flush=True)
     candidate, score = search(arguments.candidates, arguments.seed)
     print(f"best score: {score:.4f}  {shown(candidate)}", flush=True)

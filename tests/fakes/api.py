@@ -1,6 +1,7 @@
 """An API server in memory that follows the HTTP contract, with hands for tests to move its jobs."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -57,6 +58,8 @@ class FakeApi:
         self.follow_idle = 60.0
         """Seconds without bytes after which a follow ends."""
         self.watch_type = "text/event-stream"
+        self.on_submit: Callable[[str], object] = str
+        """Called with the id of each job that is added, before its submission is answered."""
         self._seconds = itertools.count()
         self.app: ASGIApp = app_of(self)
 
@@ -108,9 +111,8 @@ class FakeApi:
         number = self.jobs[job_id].job.attempt.number
         code = {"exit_code": 0} if job_state is JobState.SUCCEEDED else {}
         chosen = reason or usual.get(job_state, Reason.USER_STOP)
-        job = self.move(job_id, ResourceState.TERMINATING, job_state, chosen, **code | changes)
         self.log(job_id, number).complete = True
-        return job
+        return self.move(job_id, ResourceState.TERMINATING, job_state, chosen, **code | changes)
 
     def log(self, job_id: str, attempt: int | None = None) -> Log:
         """The log of an attempt, the latest by default, to be written to."""
@@ -153,6 +155,7 @@ class FakeApi:
             why="No cluster is registered yet.",
         )
         self.jobs[job_id] = Known(job, [_transition(None, attempt, Reason.SUBMITTED, "", at)])
+        self.on_submit(job_id)
         return job
 
     def known(self, namespace: str, job_id: str) -> Known:

@@ -27,12 +27,17 @@ class FakeHead:
 
 
 class FakeDriver:
-    """Speaks `drivers.base.Driver`; `calls` counts what was asked of it, `heads` is the world."""
+    """Speaks `drivers.base.Driver`; `calls` counts what was asked of it, `heads` is the world.
 
-    def __init__(self, cpu: int = 8) -> None:
+    Where it is `lively`, jobs go on by themselves, a step with each look: those that `sleep` until they are stopped,
+    all others to their success.
+    """
+
+    def __init__(self, cpu: int = 8, *, lively: bool = False) -> None:
         self.heads: dict[str, FakeHead] = {}
         self.calls: Counter[str] = Counter()
         self.submissions: list[Submission] = []
+        self.lively = lively
         self.reachable = True
         self.ready_at_once = True
         self.refuse: dict[str, Exception] = {}
@@ -54,6 +59,8 @@ class FakeDriver:
         if head is None:
             return EMPTY
         alive = head.head_uid is not None
+        if self.lively and ask_ray:
+            self._go_on(head)
         return Observation(
             cluster_uid=head.cluster_uid,
             head_uid=head.head_uid,
@@ -115,6 +122,14 @@ class FakeDriver:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+    def _go_on(self, head: FakeHead) -> None:
+        if head.job.status is RayJobStatus.PENDING:
+            head.job = RayJob(RayJobStatus.RUNNING)
+        elif head.job.status is RayJobStatus.RUNNING and not str(self.submissions[-1].spec.entrypoint).startswith(
+            "sleep"
+        ):
+            head.job = RayJob(RayJobStatus.SUCCEEDED, exit_code=0)
 
     def _act(self, name: str) -> None:
         self.calls[name] += 1

@@ -1,17 +1,19 @@
 """The requests of the API, built from plain arguments."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import quote
 
 from dartjobs.client.effects import Request
 from dartjobs.models.job import StopRequest
+from dartjobs.models.problem import InvalidRequestError
 from dartjobs.models.spec import JobSpec
 
 WATCH_SILENCE = 45.0
 """Seconds: three of the comment lines that keep a watch alive are missing."""
 FOLLOW_SILENCE = 90.0
 """Seconds: the server ends a follow after 60 s without a byte."""
+_SEGMENT = re.compile(r"[A-Za-z0-9:_-]{1,128}")
 _JSON = {"content-type": "application/json"}
 _AS_STORED = {"accept-encoding": "identity"}
 """Offsets count the log's own bytes, so nobody on the way may compress them."""
@@ -90,5 +92,12 @@ def health() -> Request:
 
 
 def _segment(text: str) -> str:
-    """One segment of a path: `..` would be resolved away by the transport."""
-    return quote(text, safe=":") if text.strip(".") else quote(text, safe="").replace(".", "%2E")
+    """One segment of a path, which a name from elsewhere must not leave.
+
+    Raises:
+        InvalidRequestError: nothing has such a name.
+    """
+    if not _SEGMENT.fullmatch(text):
+        msg = f"{text!r} names no job, namespace or package: those are of letters, digits, - and _"
+        raise InvalidRequestError(msg)
+    return text

@@ -46,9 +46,7 @@ def draft(
     try:
         checked = JobSpec.model_validate(merged)
     except ValidationError as error:
-        problems = field_problems(error, JobSpec)
-        msg = "The job's spec is not valid."
-        raise InvalidRequestError(msg, errors=problems) from error
+        raise InvalidRequestError(errors=field_problems(error, JobSpec)) from error
     place = checked.runtime_env.working_dir if working_dir is None else os.fspath(working_dir)
     if place is None:
         return Draft(checked, None)

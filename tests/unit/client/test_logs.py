@@ -40,7 +40,20 @@ def ranges(driver: Driver) -> list[str | None]:
 
 def test_a_broken_follow_goes_on_where_it_broke_and_on_the_same_attempt() -> None:
     driver = Driver()
-    answers = [begun(0), b"abc", b"de", BROKEN, REFUSED, begun(5), b"f", BROKEN, begun(6, complete=True), b"g", None, job()]
+    answers: list[Answer] = [
+        begun(0),
+        b"abc",
+        b"de",
+        BROKEN,
+        REFUSED,
+        begun(5),
+        b"f",
+        BROKEN,
+        begun(6, complete=True),
+        b"g",
+        None,
+        job(),
+    ]
     assert follow(driver, answers) == b"abcdefg"
     assert ranges(driver) == [None, "bytes=5-", "bytes=5-", "bytes=6-"]
     assert driver.requests[1].params == (("attempt", "1"), ("follow", "true"))
@@ -48,7 +61,7 @@ def test_a_broken_follow_goes_on_where_it_broke_and_on_the_same_attempt() -> Non
 
 def test_a_clean_end_is_the_end_only_where_the_response_began_as_complete() -> None:
     driver = Driver()
-    answers = [begun(0), b"ab", None, begun(2), None, begun(2, complete=True), b"c", None, job()]
+    answers: list[Answer] = [begun(0), b"ab", None, begun(2), None, begun(2, complete=True), b"c", None, job()]
     assert follow(driver, answers) == b"abc"
 
 
@@ -60,13 +73,13 @@ def test_a_server_that_ends_empty_follows_at_once_is_not_flooded() -> None:
 
 def test_bytes_that_are_sent_again_are_dropped() -> None:
     driver = Driver()
-    answers = [begun(0), b"abc", BROKEN, begun(0, complete=True), b"ab", b"cd", b"e", None, job()]
+    answers: list[Answer] = [begun(0), b"abc", BROKEN, begun(0, complete=True), b"ab", b"cd", b"e", None, job()]
     assert follow(driver, answers) == b"abcde"
 
 
 def test_the_log_of_a_retry_follows_that_of_the_attempt_before() -> None:
     driver, begins = Driver(), list[int]()
-    answers = [
+    answers: list[Answer] = [
         begun(0, complete=True),
         b"first ",
         None,
@@ -84,7 +97,7 @@ def test_the_log_of_a_retry_follows_that_of_the_attempt_before() -> None:
 
 def test_a_tail_is_asked_for_once_and_then_the_offset_that_it_began_at() -> None:
     driver = Driver()
-    answers = [begun(90), b"0123456789", BROKEN, begun(100, complete=True), b"!", None, job()]
+    answers: list[Answer] = [begun(90), b"0123456789", BROKEN, begun(100, complete=True), b"!", None, job()]
     assert follow(driver, answers, Place(tail=1)) == b"0123456789!"
     assert ranges(driver) == [None, "bytes=100-"]
     assert ("tail", "1") in driver.requests[0].params

@@ -15,7 +15,7 @@ BUSY = Reply(503, {"retry-after": "3"}, json.dumps(UnavailableError("not now").p
 
 def test_a_server_that_never_answered_is_given_up_soon() -> None:
     driver = Driver()
-    with pytest.raises(ConnectionFailedError, match="Cannot reach http://server .*refused.*dartjobs up"):
+    with pytest.raises(ConnectionFailedError, match=r"Cannot reach http://server .*refused.*dartjobs up"):
         driver.run(send(GET, driver.patience()), forever(REFUSED))
     assert sum(driver.slept) == pytest.approx(1.0)
 
@@ -53,7 +53,7 @@ def test_a_submission_is_sent_again_only_while_nothing_of_it_can_have_arrived() 
     assert driver.run(send_once(GET, driver.patience()), [REFUSED, REFUSED, OK]) == OK
 
     driver = Driver()
-    with pytest.raises(ConnectionFailedError, match="may have been submitted all the same.*dartjobs list"):
+    with pytest.raises(ConnectionFailedError, match=r"may have been submitted all the same.*dartjobs list"):
         driver.run(send_once(GET, driver.patience()), [REFUSED, BROKEN])
     assert len(driver.requests) == 2
 

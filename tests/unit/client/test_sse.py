@@ -3,7 +3,7 @@ import pytest
 from dartjobs.client.sse import Event, Parser
 
 STREAM = (
-    b": hello\r\n\r\nevent: transition\nid: 1.2\ndata: {\"a\":\ndata: 1}\n\n"
+    b': hello\r\n\r\nevent: transition\nid: 1.2\ndata: {"a":\ndata: 1}\n\n'
     b"data: plain\r\rretry: 5\nevent: job\r\ndata:no space\r\n\r\nevent: empty\n\ndata: cut off"
 )
 EVENTS = [Event("transition", '{"a":\n1}', "1.2"), Event("message", "plain", "1.2"), Event("job", "no space", "1.2")]

@@ -28,7 +28,7 @@ import psutil
 TAG = "DARTJOBS_CLUSTER"
 """The variable that every process of a Ray cluster has in its environment, with the attempt's id."""
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
-PATIENCE = 3.0
+PATIENCE = 1.0
 """Seconds between SIGTERM and SIGKILL for what is left of a Ray cluster; its driver is over by then."""
 LOCK_PATIENCE = 2.0
 """Seconds in which others may look at the lock: a look holds it for an instant."""
@@ -121,7 +121,8 @@ class Keeper:
 
     def _wait(self, seconds: float) -> None:
         """Until a signal comes; whoever ended is reaped."""
-        select.select([self._wake], [], [], seconds)[0] and os.read(self._wake, 512)
+        if select.select([self._wake], [], [], seconds)[0]:
+            os.read(self._wake, 512)
         with contextlib.suppress(ChildProcessError):
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)

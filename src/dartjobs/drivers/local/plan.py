@@ -137,6 +137,8 @@ def _node(node: NodeResources) -> list[str]:
     store = max(_SMALLEST_STORE, int(node.memory * _STORE_SHARE))
     return [
         "--block",
+        "--log-style=record",
+        "--log-color=false",
         "--disable-usage-stats",
         "--node-ip-address=127.0.0.1",
         "--dashboard-agent-listen-port=0",
