@@ -52,7 +52,7 @@ def reasons_table() -> str:
 
 def commands() -> str:
     """The help of the program and of each of its commands."""
-    context = click.Context(cli, info_name="dartjobs", terminal_width=_WIDTH)
+    context = cli.make_context("dartjobs", [], resilient_parsing=True, terminal_width=_WIDTH)
     parts = [_help("dartjobs", cli, context)]
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)

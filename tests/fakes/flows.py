@@ -12,6 +12,7 @@ _R = TypeVar("_R")
 Answer = Reply | Lost | bytes | None
 
 REFUSED = Lost("Connection refused", delivered=False)
+JOB = "job-" + "0" * 26
 BROKEN = Lost("peer closed connection")
 
 

@@ -34,7 +34,7 @@ def outcome(job: Job) -> str:
     if job.job_state is JobState.SUCCEEDED:
         return f"{job.id} {job.job_state}"
     code = "" if attempt.exit_code is None else f", exit code {attempt.exit_code}"
-    text = attempt.message or FACTS[attempt.reason].meaning
+    text = clean(attempt.message) or FACTS[attempt.reason].meaning
     sentence = text if text.endswith((".", "!", "?")) else f"{text}."
     return clean(f"{job.id} {job.job_state}, {attempt.reason}{code}: {sentence} {advice(attempt)}")
 

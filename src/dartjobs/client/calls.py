@@ -14,8 +14,8 @@ from dartjobs.client.packaging import Package
 from dartjobs.client.patience import Outage, Patience, checked, is_setback, send, send_once
 from dartjobs.client.requests import Requests, health
 from dartjobs.client.specs import Draft
-from dartjobs.client.watch import Events, Until, Watch
-from dartjobs.models.job import Job, JobPage, Transition
+from dartjobs.client.watch import Until, Watch
+from dartjobs.models.job import Job, JobPage, Transition, TransitionList
 
 _PAGE = 200
 _log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Calls:
     def events(self, job_id: str) -> Call[tuple[Transition, ...]]:
         """Every transition, oldest first."""
         reply = yield from send(self._requests.events(job_id), self._patience)
-        return tuple(Events.model_validate_json(reply.body).items)
+        return tuple(TransitionList.model_validate_json(reply.body).items)
 
     def watch(self, job_id: str, until: Until, timeout: float | None) -> Stream[Transition | Job, Job]:
         """Transitions and states as they come."""

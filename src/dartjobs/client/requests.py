@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args
 
 from dartjobs.client.effects import Request
-from dartjobs.models.job import StopRequest
-from dartjobs.models.problem import InvalidRequestError
+from dartjobs.models.job import JobId, StopRequest
+from dartjobs.models.problem import InvalidRequestError, NotFoundError
 from dartjobs.models.spec import JobSpec
 
 WATCH_SILENCE = 45.0
@@ -14,6 +15,7 @@ WATCH_SILENCE = 45.0
 FOLLOW_SILENCE = 90.0
 """Seconds: the server ends a follow after 60 s without a byte."""
 _SEGMENT = re.compile(r"[A-Za-z0-9:_-]{1,128}")
+_JOB_ID = re.compile(get_args(JobId)[1].pattern)
 _JSON = {"content-type": "application/json"}
 _AS_STORED = {"accept-encoding": "identity"}
 """Offsets count the log's own bytes, so nobody on the way may compress them."""
@@ -83,7 +85,10 @@ class Requests:
         return Request("PUT", f"{self._base}/packages/{_segment(ref)}", headers=headers, content=path)
 
     def _job(self, job_id: str) -> str:
-        return f"{self._base}/jobs/{_segment(job_id)}"
+        if not _JOB_ID.fullmatch(job_id):
+            msg = f"There is no job {job_id!r}: an id is `job-` and 26 letters and digits, as `dartjobs list` shows it."
+            raise NotFoundError(msg)
+        return f"{self._base}/jobs/{job_id}"
 
 
 def health() -> Request:
@@ -98,6 +103,6 @@ def _segment(text: str) -> str:
         InvalidRequestError: nothing has such a name.
     """
     if not _SEGMENT.fullmatch(text):
-        msg = f"{text!r} names no job, namespace or package: those are of letters, digits, - and _"
+        msg = f"{text!r} names no namespace and no package: those are of letters, digits, - and _"
         raise InvalidRequestError(msg)
     return text

@@ -7,7 +7,7 @@ from dartjobs.client.errors import ConnectionFailedError, WaitTimeoutError
 from dartjobs.client.patience import Outage, Patience, is_setback, send
 from dartjobs.client.requests import WATCH_SILENCE, Requests
 from dartjobs.client.sse import Parser
-from dartjobs.models.job import Job, Record, Transition
+from dartjobs.models.job import Job, Transition, TransitionList
 from dartjobs.models.problem import DartJobsError
 
 Until = Literal["finished", "terminated"]
@@ -17,12 +17,6 @@ _LATE = 0.5
 _POLL = 1.0
 _SHORTEST_SILENCE = 2.0
 _SHORTEST_PAUSE = 0.1
-
-
-class Events(Record):
-    """The body of the answer to a request for a job's events."""
-
-    items: list[Transition]
 
 
 class Watch:
@@ -66,7 +60,7 @@ class Watch:
     def _look(self) -> Stream[Transition | Job, Job]:
         silence = None if self._deadline is None else max(_SHORTEST_SILENCE, self._left(WATCH_SILENCE))
         reply = yield from send(self._requests.events(self._job_id, silence), self._patience, self._outage)
-        for transition in Events.model_validate_json(reply.body).items:
+        for transition in TransitionList.model_validate_json(reply.body).items:
             yield from self._saw(transition)
         reply = yield from send(self._requests.get(self._job_id, silence), self._patience, self._outage)
         return (yield from self._is_now(Job.model_validate_json(reply.body)))

@@ -10,6 +10,8 @@ from click.testing import CliRunner, Result
 from dartjobs.cli.main import cli
 from tests.fakes.server import Server
 
+ABSENT = "job-" + "9" * 26
+"""An id that no job has."""
 Run = Callable[..., Result]
 Start = Callable[..., "subprocess.Popen[bytes]"]
 

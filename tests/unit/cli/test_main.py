@@ -2,7 +2,7 @@ import os
 import subprocess
 import sys
 
-from tests.unit.cli.conftest import Run
+from tests.unit.cli.conftest import ABSENT, Run
 
 
 def program(*args: str, **environ: str) -> "subprocess.CompletedProcess[str]":
@@ -39,5 +39,5 @@ def test_no_server_is_told_in_a_line_and_with_its_exit_code() -> None:
 
 
 def test_the_namespace_further_right_wins(run: Run) -> None:
-    assert "in namespace two" in run("-n", "one", "get", "job-1", "-n", "two").stderr
-    assert "in namespace one" in run("-n", "one", "get", "job-1").stderr
+    assert "in namespace two" in run("-n", "one", "get", ABSENT, "-n", "two").stderr
+    assert "in namespace one" in run("-n", "one", "get", ABSENT).stderr

@@ -75,5 +75,5 @@ async def test_a_follower_that_is_cancelled_lets_go_of_its_connection(api: FakeA
 
 async def test_an_error_carries_the_id_of_its_request(aclient: AsyncClient) -> None:
     with pytest.raises(NotFoundError, match="There is no job") as caught:
-        await aclient.get("job-x")
+        await aclient.get("job-" + "9" * 26)
     assert caught.value.request_id == "req-1"

@@ -10,7 +10,7 @@ from dartjobs.models.problem import RangeError
 from dartjobs.models.reason import Reason
 from dartjobs.models.state import JobState, ResourceState
 from tests.fakes.api import FakeApi
-from tests.fakes.flows import BROKEN, REFUSED, Answer, Driver
+from tests.fakes.flows import BROKEN, JOB, REFUSED, Answer, Driver
 
 
 def begun(offset: int, *, attempt: int = 1, complete: bool = False) -> Reply:
@@ -29,7 +29,7 @@ def job(*, attempt: int = 1, finished: bool = True) -> Reply:
 
 
 def follow(driver: Driver, answers: list[Answer], place: Place | None = None, **more: Any) -> bytes:
-    flow = follow_log(Requests("default"), driver.patience(), "job-1", place or Place(), **more)
+    flow = follow_log(Requests("default"), driver.patience(), JOB, place or Place(), **more)
     driver.run(flow, answers)
     return b"".join(driver.emitted)
 
@@ -112,7 +112,7 @@ def test_a_job_that_is_not_there_is_told_at_once() -> None:
 
 def test_reading_resumes_within_its_range() -> None:
     driver = Driver()
-    flow = read_log(Requests("default"), driver.patience(), "job-1", Place(start=10, stop=16))
+    flow = read_log(Requests("default"), driver.patience(), JOB, Place(start=10, stop=16))
     driver.run(flow, [begun(10), b"abc", BROKEN, begun(13), b"def", None])
     assert driver.emitted == [b"abc", b"def"]
     assert ranges(driver) == ["bytes=10-15", "bytes=13-15"]
@@ -121,7 +121,7 @@ def test_reading_resumes_within_its_range() -> None:
 def test_reading_that_broke_after_the_last_byte_is_whole() -> None:
     driver = Driver()
     problem = RangeError("the log ends there").problem().model_dump_json().encode()
-    flow = read_log(Requests("default"), driver.patience(), "job-1", Place())
+    flow = read_log(Requests("default"), driver.patience(), JOB, Place())
     driver.run(flow, [begun(0), b"abc", BROKEN, Reply(416, {}, problem)])
     assert driver.emitted == [b"abc"]
 
@@ -130,4 +130,4 @@ def test_reading_beyond_the_end_is_an_error() -> None:
     driver = Driver()
     problem = RangeError("the log ends there").problem().model_dump_json().encode()
     with pytest.raises(RangeError):
-        driver.run(read_log(Requests("default"), driver.patience(), "job-1", Place(start=5)), [Reply(416, {}, problem)])
+        driver.run(read_log(Requests("default"), driver.patience(), JOB, Place(start=5)), [Reply(416, {}, problem)])

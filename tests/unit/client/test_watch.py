@@ -10,7 +10,7 @@ from dartjobs.client.watch import Until, Watch
 from dartjobs.models.reason import Reason
 from dartjobs.models.state import JobState, ResourceState
 from tests.fakes.api import FakeApi
-from tests.fakes.flows import BROKEN, REFUSED, Answer, Driver
+from tests.fakes.flows import BROKEN, JOB, REFUSED, Answer, Driver
 
 STREAM = Reply(200, {"content-type": "text/event-stream; charset=utf-8"})
 
@@ -40,7 +40,7 @@ class Told:
 
 
 def watch(driver: Driver, answers: list[Answer], *, timeout: float | None = None, until: Until = "finished") -> Job:
-    flow = Watch(Requests("default"), driver.patience(), "job-1", until=until, timeout=timeout).run()
+    flow = Watch(Requests("default"), driver.patience(), JOB, until=until, timeout=timeout).run()
     return driver.run(flow, answers)
 
 
@@ -114,7 +114,7 @@ def test_the_time_to_wait_is_kept_on_a_stream_that_says_nothing() -> None:
         yield Lost("no answer in time", silent=True)
         yield from told.look()
 
-    flow = Watch(Requests("default"), driver.patience(), "job-1", until="finished", timeout=5).run()
+    flow = Watch(Requests("default"), driver.patience(), JOB, until="finished", timeout=5).run()
     with pytest.raises(WaitTimeoutError, match=r"5 s.*QUEUED, WAITING"):
         driver.run(flow, then_silence())
     assert driver.requests[2].silence == pytest.approx(5)

@@ -82,7 +82,8 @@ class Gateway:
 
     def _post(self, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
         try:
-            self._connection.request("POST", self._base + path, body, self._headers)
+            kind = "application/octet-stream" if path.startswith("logs/") else "application/json"
+            self._connection.request("POST", self._base + path, body, {**self._headers, "Content-Type": kind})
             response = self._connection.getresponse()
             data = response.read(65_536)
             if not response.isclosed():

@@ -5,7 +5,7 @@ import yaml
 from dartjobs.models.reason import Reason
 from dartjobs.models.state import JobState, ResourceState
 from tests.fakes.api import FakeApi
-from tests.unit.cli.conftest import Run
+from tests.unit.cli.conftest import ABSENT, Run
 
 
 def test_an_empty_list_is_a_list(run: Run) -> None:
@@ -73,7 +73,8 @@ def test_get_says_why_and_what_to_do(api: FakeApi, run: Run) -> None:
     ):
         assert f"{line}\n" in shown
     assert json.loads(run("get", job_id, "-o", "json").stdout)["id"] == job_id
-    assert run("get", "job-none").exit_code == 66
+    assert run("get", ABSENT).exit_code == 66
+    assert run("get", "train").exit_code == 66
 
 
 def test_history_tells_each_move_with_the_time_it_lasted(api: FakeApi, run: Run) -> None:

@@ -6,7 +6,7 @@ from dartjobs.models.state import JobState
 from tests.fakes.api import FakeApi
 from tests.fakes.polling import until
 from tests.fakes.server import Server
-from tests.unit.cli.conftest import Run, Start
+from tests.unit.cli.conftest import ABSENT, Run, Start
 
 SPITEFUL = b"\x1b[32mgreen\x1b[0m \x1b]0;title\x07\x1b[2Jend\n"
 
@@ -77,9 +77,9 @@ def test_a_terminal_is_shown_colours_and_obeys_nothing_else(api: FakeApi, start:
 
 def test_a_job_that_is_not_there(run: Run) -> None:
     for more in ((), ("--follow",)):
-        result = run("logs", "job-0", *more)
+        result = run("logs", ABSENT, *more)
         assert (result.exit_code, result.stdout) == (66, "")
-        assert result.stderr == "Error: There is no job job-0 in namespace default.\n"
+        assert result.stderr == f"Error: There is no job {ABSENT} in namespace default.\n"
 
 
 def test_follow_of_a_finished_job_exits_as_it_did(api: FakeApi, run: Run) -> None:

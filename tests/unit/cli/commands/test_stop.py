@@ -4,14 +4,14 @@ import threading
 from dartjobs.models.state import JobState
 from tests.fakes.api import FakeApi
 from tests.fakes.polling import until
-from tests.unit.cli.conftest import Run
+from tests.unit.cli.conftest import ABSENT, Run
 
 
 def test_every_job_named_is_asked_and_one_that_is_missing_is_told(api: FakeApi, run: Run) -> None:
     first, second = api.add().id, api.add().id
-    result = run("stop", first, "job-none", second, "--reason", "too slow", "-o", "name")
+    result = run("stop", first, ABSENT, second, "--reason", "too slow", "-o", "name")
     assert (result.exit_code, result.stdout.split()) == (66, [first, second])
-    assert "There is no job job-none" in result.stderr
+    assert f"There is no job {ABSENT}" in result.stderr
     stops = [api.jobs[job_id].job.stop for job_id in (first, second)]
     assert [stop and stop.reason for stop in stops] == ["too slow", "too slow"]
 
