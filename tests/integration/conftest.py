@@ -12,7 +12,7 @@ import psutil
 import pytest
 import yaml
 
-from dartjobs.client import Client
+from dartjobs import Client
 from tests.fakes.polling import until
 
 DARTJOBS = [sys.executable, "-m", "dartjobs"]
@@ -28,23 +28,26 @@ class Up:
         self.url = ""
 
     def start(self) -> None:
-        log = (self.data_dir.parent / "up.log").open("a")
         command = [*DARTJOBS, "up", "--data-dir", str(self.data_dir), "--port", "0"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
+        with (self.data_dir.parent / "up.log").open("a") as log:
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            )
         assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().strip().split()[-1]
+        self.url = self.process.stdout.readline().strip()
         assert (self.data_dir / "url").read_text().strip() == self.url
 
     def kill(self) -> None:
         """`kill -9` of the whole platform: every process of its group."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        self.process.communicate()
 
     def stop(self) -> int:
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(timeout=30)
+        self.process.communicate(timeout=30)
+        return self.process.returncode
 
     def cli(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "DARTJOBS_URL": self.url}
