@@ -19,19 +19,18 @@ DARTJOBS = str(Path(sys.executable).with_name("dartjobs"))
 
 def main() -> int:
     """0 if the search ran, its score is in its log, and nothing is left."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    if processes():
-        print(f"An earlier demo is still running: processes {processes()}. End them first.")
-        return 1
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    if users_of(DATA):
+        sys.exit(f"An earlier demo is still running: processes {users_of(DATA)}. End them first.")
     shutil.rmtree(DATA, ignore_errors=True)
     DATA.mkdir(mode=0o700)
     temp_before = set(TEMP.glob("dj-*"))
     with platform():
         score = search()
-    until(lambda: not processes(), seconds=20)
-    left = [f"process {pid}" for pid in processes()] + [
-        str(folder) for folder in abandoned(set(TEMP.glob("dj-*")) - temp_before)
-    ]
+    until(lambda: not users_of(DATA), seconds=20)
+    left = [f"process {pid}" for pid in users_of(DATA)]
+    left += [str(folder) for folder in set(TEMP.glob("dj-*")) - temp_before if not users_of(folder)]
     print(f"left behind: {', '.join(left) or 'no process, no temporary folder'}")
     print(f"search: {score or 'FAILED'}")
     return 1 if left or not score else 0
@@ -92,15 +91,9 @@ def until(condition: Callable[[], bool], *, seconds: float) -> bool:
     return holds
 
 
-def processes() -> list[int]:
-    """Every process whose command line or environment names our folder: the platform, its keepers, Ray, the driver."""
-    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if str(DATA) in seen_of(path)]
-
-
-def abandoned(folders: set[Path]) -> list[Path]:
-    """Those that no process uses: what others run on this machine is not ours."""
-    used = "".join(seen_of(path) for path in Path("/proc").glob("[0-9]*"))
-    return sorted(folder for folder in folders if str(folder) not in used)
+def users_of(folder: Path) -> list[int]:
+    """Every process whose command line or environment names the folder: the platform, its keepers, Ray, the driver."""
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if str(folder) in seen_of(path)]
 
 
 def seen_of(process: Path) -> str:

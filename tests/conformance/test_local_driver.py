@@ -100,7 +100,7 @@ async def test_code_runs_unmodified_with_its_package_on_every_node(
 ) -> None:
     buffer = io.BytesIO()
     with ZipFile(buffer, "w") as package:
-        package.writestr("code.py", CODE)
+        package.writestr("greet.py", CODE)
     ref = f"sha256:{sha256(buffer.getvalue()).hexdigest()}"
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -109,7 +109,7 @@ async def test_code_runs_unmodified_with_its_package_on_every_node(
     await driver.put_package(head.attempt, ref, chunks(), len(buffer.getvalue()))
     environment = {"working_dir": ref, "env_vars": {"COLOUR": "green"}}
     submission = head.submission(
-        JobSpec.model_validate({"entrypoint": ["python", "code.py", "a b"], "runtime_env": environment})
+        JobSpec.model_validate({"entrypoint": ["python", "greet.py", "a b"], "runtime_env": environment})
     )
     await driver.submit(submission)
     await until_status(driver, submission, RayJobStatus.SUCCEEDED, RayJobStatus.FAILED)
@@ -146,7 +146,7 @@ async def test_nobody_without_the_token_can_use_the_head(head: Head, data_dir: P
     assert answer.status_code == httpx.codes.UNAUTHORIZED
 
 
-async def test_a_head_that_dies_takes_everything_with_it(driver: Driver, gateway: FakeGateway) -> None:
+async def test_a_head_that_dies_takes_everything_with_it(driver: Driver, gateway: FakeGateway, data_dir: Path) -> None:
     attempt = new_attempt()
     await driver.create(Launch(attempt, SPEC, TOKEN, gateway.url))
 
@@ -154,7 +154,8 @@ async def test_a_head_that_dies_takes_everything_with_it(driver: Driver, gateway
         return of(attempt.id)
 
     running = await eventually(processes, lambda found: len(found) > 4)
-    next(one for one in running if one.name() == "gcs_server").kill()
+    keeper = int((data_dir / "clusters" / attempt.id / "keeper.pid").read_text())
+    next(one for one in running if one.ppid() == keeper).kill()
     seen = await eventually(lambda: driver.observe(attempt, ask_ray=False), lambda one: one.head_uid is None)
     assert of(attempt.id) == []
     assert seen.cluster_uid is not None

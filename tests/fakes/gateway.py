@@ -111,7 +111,7 @@ class FakeGateway:
                 self.exits.append(json.loads(body))
             case "heartbeat":
                 self.heartbeats += 1
-            case "logs":
+            case _:
                 return HTTPStatus.OK, json.dumps({"end": self._store(int(query["offset"][0]), body, fault)}).encode()
         return HTTPStatus.NO_CONTENT, b""
 

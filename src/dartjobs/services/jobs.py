@@ -82,7 +82,7 @@ async def history(platform: Platform, namespace: str, job_id: str, after: tuple[
     Raises:
         NotFoundError: this namespace has none of that id.
     """
-    read = partial(jobs.list_transitions, namespace=namespace, job_id=job_id, after=after)
+    read = partial(jobs.list_transitions, namespace=namespace, job_id=job_id)
     found = await platform.database.read(read)
     if found is None:
         raise _absent(namespace, job_id)

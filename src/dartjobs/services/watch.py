@@ -29,20 +29,32 @@ async def watch(
         NotFoundError: this namespace has no such job.
     """
     shown: Job | None = None
+    seen = _up_to(await job_service.history(platform, namespace, job_id), after)
     with platform.bus.subscribe(topics.job_topic(job_id)) as hints:
         while True:
-            moves = await job_service.history(platform, namespace, job_id, after)
-            for move in moves:
-                after = (move.attempt, move.version)
-                yield move
+            for move in await job_service.history(platform, namespace, job_id):
+                if (move.attempt, move.version) not in seen:
+                    seen.add((move.attempt, move.version))
+                    yield move
             job = await job_service.get(platform, namespace, job_id)
-            if job != shown and (job.attempt.number, job.attempt.version) <= after:
+            if job != shown and (job.attempt.number, job.attempt.version) in seen:
                 shown = job
                 yield job
                 if _is_over(job, until):
                     return
             if not await hints.wait(_POLL_SECONDS):
                 yield None
+
+
+def _up_to(moves: list[Transition], last: tuple[int, int]) -> set[tuple[int, int]]:
+    """Those that a watcher which saw `last` has seen: an earlier attempt is cleaned up while the next one begins."""
+    ends = [move.at for move in moves if (move.attempt, move.version) == last]
+    end = ends[0] if ends else None
+    return {
+        (move.attempt, move.version)
+        for move in moves
+        if end is not None and (move.at, move.attempt, move.version) <= (end, *last)
+    }
 
 
 def _is_over(job: Job, until: Until) -> bool:

@@ -141,13 +141,11 @@ async def request_stop(
 
 
 async def list_transitions(
-    conn: AsyncConnection, namespace: str, job_id: str, *, after: tuple[int, int] = (0, 0), limit: int = 10_000
+    conn: AsyncConnection, namespace: str, job_id: str, *, limit: int = 10_000
 ) -> list[Transition] | None:
-    """A job's moves, oldest first, after (attempt number, version); None where this namespace has no such job."""
+    """A job's moves, by attempt and version; None where this namespace has no such job."""
     if await conn.scalar(select(jobs.c.namespace).where(jobs.c.id == job_id)) != namespace:
         return None
-    number, version = after
-    later = (transitions.c.attempt > number) | ((transitions.c.attempt == number) & (transitions.c.version > version))
     order = (transitions.c.attempt, transitions.c.version)
-    statement = select(tables.transitions).where(transitions.c.job_id == job_id, later).order_by(*order).limit(limit)
+    statement = select(tables.transitions).where(transitions.c.job_id == job_id).order_by(*order).limit(limit)
     return [transition_of(row) for row in await conn.execute(statement)]

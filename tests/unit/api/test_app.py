@@ -229,6 +229,7 @@ async def test_it_is_not_ready_without_its_database(tmp_path: Path) -> None:
         response = await client.get("/readyz")
         problem(response, 503, "unavailable")
         assert response.headers["retry-after"] == "1"
+    await platform.database.close()
 
 
 async def test_the_schema_is_published(api: httpx.AsyncClient) -> None:

@@ -161,10 +161,8 @@ class LocalDriver:
             ended = folder.ended()
         if ended is None:
             return Observation(cluster_uid=record.cluster_uid, head_uid=record.head_uid, leftovers=True), record
-        code, words = ended["head_exit_code"], folder.last_words()
-        failure = Failure(Reason.HEAD_FAILED, f"The Ray head ended (exit code {code}). It said last:\n{words}")
-        why = None if ended["asked"] else failure
-        return Observation(cluster_uid=record.cluster_uid, failure=why, leftovers=True), record
+        failure = None if ended["asked"] else _failure(ended["head_exit_code"], folder.last_words())
+        return Observation(cluster_uid=record.cluster_uid, failure=failure, leftovers=True), record
 
     def _create(self, launch: Launch) -> None:
         folder = self._folder(launch.attempt.id)
@@ -221,6 +219,11 @@ class LocalDriver:
             elif machine.end_tagged(attempt_id):
                 Folder(plan.temp_dir(self._settings, attempt_id)).remove()
                 folder.remove()
+
+
+def _failure(code: int | None, words: str) -> Failure:
+    how = "with its keeper, which was killed" if code is None else f"with exit code {code}"
+    return Failure(Reason.HEAD_FAILED, f"The Ray head ended {how}. It said last:\n{words}")
 
 
 def _held(folder: Folder) -> Held:

@@ -110,7 +110,7 @@ class Keeper:
     def _start(self, name: str, node: dict[str, Any]) -> int:
         with (self._folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                node["command"],
+                ["/bin/sh", "-c", 'exec "$@"', "sh", *node["command"]],  # what cannot be started is told in the log
                 env=os.environ | node["environment"],
                 cwd=self._plan["cwd"],
                 stdin=subprocess.DEVNULL,
