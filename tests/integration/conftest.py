@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,14 +73,15 @@ class Up:
 
     def until(self, job_id: str, **states: str) -> dict[str, Any]:
         """Wait until the job shows these states."""
+        end = time.monotonic() + 150
         with Client(self.url) as client:
-
-            def holds() -> bool:
+            while True:
                 job = client.get(job_id)
-                return all(str(getattr(job, name)) == value for name, value in states.items())
-
-            until(holds, 150)
-        return self.get(job_id)
+                if all(str(getattr(job, name)) == value for name, value in states.items()):
+                    return self.get(job_id)
+                assert time.monotonic() < end, f"{states} is not reached: {job.attempt} {job.why}"
+                assert job.finished_at is None or job.job_state == states.get("job_state", job.job_state), job.attempt
+                time.sleep(0.1)
 
     def leftovers(self) -> list[str]:
         """Processes and short-lived folders that belong to Ray clusters of this data folder."""

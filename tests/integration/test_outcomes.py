@@ -93,11 +93,11 @@ def test_an_unreadable_file_is_named_before_anything_is_submitted(up: Up, tmp_pa
         parent.chmod(0o755)
     as_nobody = f"""
 import os
-from dartjobs.cli.main import main
-main(["--url", {up.url!r}, "submit", "-o", "name", "--working-dir", {str(tmp_path / "empty")!r}, "--", "true"], False)
+from dartjobs.cli.main import cli
+cli(["--url", {up.url!r}, "submit", "-o", "name", "--working-dir", {str(tmp_path / "empty")!r}, "--", "true"], standalone_mode=False)
 if os.geteuid() == 0:
     os.seteuid(65534)
-main(["--url", {up.url!r}, *{asked!r}])
+cli(["--url", {up.url!r}, *{asked!r}])
 """
     (tmp_path / "empty").mkdir()
     done = subprocess.run([sys.executable, "-c", as_nobody], capture_output=True, text=True, check=False, timeout=60)
