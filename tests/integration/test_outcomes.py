@@ -1,6 +1,5 @@
 """Every way in which a job can end, on real Ray: state, reason, category, exit code, and what to do."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +8,7 @@ from typing import Any
 import pytest
 
 from dartjobs.models.reason import Reason
-
-from tests.integration.conftest import DARTJOBS, Up
+from tests.integration.conftest import Up
 
 pytestmark = pytest.mark.ray
 
@@ -88,13 +86,14 @@ def test_an_unreadable_file_is_named_before_anything_is_submitted(up: Up, tmp_pa
     (tmp_path / "train.py").write_text("print(1)")
     (tmp_path / "secret.bin").write_bytes(b"x")
     (tmp_path / "secret.bin").chmod(0)
+    first_asked = ["submit", "-o", "name", "--working-dir", str(tmp_path / "empty"), "--", "true"]
     asked = ["submit", "--working-dir", str(tmp_path), "--", "python", "train.py"]
     for parent in [tmp_path, *tmp_path.parents][:3]:
         parent.chmod(0o755)
     as_nobody = f"""
 import os
 from dartjobs.cli.main import cli
-cli(["--url", {up.url!r}, "submit", "-o", "name", "--working-dir", {str(tmp_path / "empty")!r}, "--", "true"], standalone_mode=False)
+cli(["--url", {up.url!r}, *{first_asked!r}], standalone_mode=False)
 if os.geteuid() == 0:
     os.seteuid(65534)
 cli(["--url", {up.url!r}, *{asked!r}])

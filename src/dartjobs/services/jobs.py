@@ -76,8 +76,8 @@ async def stop(platform: Platform, namespace: str, job_id: str, *, by: str, reas
     return job
 
 
-async def history(platform: Platform, namespace: str, job_id: str, after: tuple[int, int] = (0, 0)) -> list[Transition]:
-    """A job's moves over all attempts, oldest first, after (attempt number, version).
+async def history(platform: Platform, namespace: str, job_id: str) -> list[Transition]:
+    """A job's moves, by attempt and version.
 
     Raises:
         NotFoundError: this namespace has none of that id.

@@ -45,8 +45,8 @@ def main(folder: Path) -> int:
         if locked(lock.fileno(), LOCK_PATIENCE) and mark_started(folder):
             os.write(done, b"1")
             Keeper(folder).run()
-        else:
-            os.write(done, b"1")
+            os._exit(0)  # the lock is let go of by the end of this process, not before it
+        os.write(done, b"1")
     return 0
 
 
