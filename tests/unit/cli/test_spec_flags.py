@@ -39,19 +39,23 @@ def test_one_argument_is_a_line_for_a_shell_and_several_are_a_list() -> None:
     assert made(arguments=("echo", "$HOME")).spec["entrypoint"] == ["echo", "$HOME"]
 
 
-def test_every_flag_reaches_its_field() -> None:
+def test_every_flag_of_a_node_reaches_its_field() -> None:
+    head = {"cpu": "2", "memory": "4Gi", "gpu": 1, "resource": (("tpu", "2"),)}
+    worker = {"worker_cpu": "500m", "worker_memory": "1Gi", "worker_gpu": 2, "worker_resource": (("disk", "1"),)}
+    spec = JobSpec.model_validate(made(arguments=("x",), name="n", workers=(1, 4), **head, **worker).spec)
+    group = {"cpu": "500m", "memory": "1Gi", "gpu": 2, "resources": {"disk": 1.0}}
+    assert spec.model_dump(mode="json", exclude_unset=True) == {
+        "name": "n",
+        "entrypoint": "x",
+        "head": {"cpu": "2", "memory": "4Gi", "gpu": 1, "resources": {"tpu": 2.0}},
+        "workers": [group | {"min_replicas": 1, "max_replicas": 4}],
+    }
+
+
+def test_every_other_flag_reaches_its_field() -> None:
     request = made(
         arguments=("x",),
         name="train",
-        cpu="2",
-        memory="4Gi",
-        gpu=1,
-        resource=(("tpu", "2"),),
-        workers=(1, 4),
-        worker_cpu="500m",
-        worker_memory="1Gi",
-        worker_gpu=2,
-        worker_resource=(("disk", "1"),),
         env=("A=1=2", "HERE"),
         pip=("numpy", "scipy>1"),
         timeout="1h",
@@ -64,21 +68,9 @@ def test_every_flag_reaches_its_field() -> None:
         cluster_selector=(("zone", "a"),),
         retry=(("user-env", "1"), ("INFRASTRUCTURE", "2")),
     )
-    spec = JobSpec.model_validate(request.spec)
-    assert spec.model_dump(mode="json", exclude_unset=True) == {
+    assert JobSpec.model_validate(request.spec).model_dump(mode="json", exclude_unset=True) == {
         "name": "train",
         "entrypoint": "x",
-        "head": {"cpu": "2", "memory": "4Gi", "gpu": 1, "resources": {"tpu": 2.0}},
-        "workers": [
-            {
-                "cpu": "500m",
-                "memory": "1Gi",
-                "gpu": 2,
-                "resources": {"disk": 1.0},
-                "min_replicas": 1,
-                "max_replicas": 4,
-            }
-        ],
         "runtime_env": {"pip": ["numpy", "scipy>1"], "env_vars": {"A": "1=2", "HERE": "yes"}},
         "timeouts": {"job": "1h"},
         "ttl_after_finished": "5m",
