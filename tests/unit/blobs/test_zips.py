@@ -148,6 +148,7 @@ def test_a_link_is_taken_because_it_is_unpacked_as_a_file() -> None:
         zipped("a").replace(b"PK\1\2", b"PK\0\0"),
         zipped("a", comment=b"PK\6\7" + bytes(16)) + zipped()[-22:],
     ],
+    ids=["empty", "text", "start of an end", "cut", "trailing byte", "cut in front", "bad entry", "false end"],
 )
 def test_what_is_damaged_is_refused_with_advice(data: bytes) -> None:
     assert "pack the folder again" in refusal(data)
