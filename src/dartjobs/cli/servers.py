@@ -103,7 +103,7 @@ async def _serve(data_dir: Path, settings: ApiSettings, on_ready: Callable[[str]
     api_socket = _listen(settings.host, settings.port or _last_port(data_dir / "url"), fallback=settings.port == 0)
     gateway_socket = _listen("127.0.0.1", _last_port(data_dir / "gateway.url"), fallback=not _holds_clusters(data_dir))
     url, gateway_url = _url_of(api_socket), _url_of(gateway_socket)
-    (data_dir / "gateway.url").write_text(gateway_url + "\n")
+    _write_atomically(data_dir / "gateway.url", gateway_url + "\n")
     database = Database.at(data_dir / "dartjobs.db")
     try:
         installation = await _open(data_dir, database)

@@ -1,7 +1,7 @@
 """The controller's loop: stops, timeouts and impossible wishes of queued jobs."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from dartjobs.bus import base as topics
@@ -19,6 +19,7 @@ from dartjobs.store.leases import Lease
 
 _log = logging.getLogger(__name__)
 LEASE = "controller"
+_AFTER_A_FAULT = timedelta(seconds=30)
 
 
 class Controller:
@@ -44,7 +45,8 @@ class Controller:
 
     async def _pass(self) -> None:
         queued = await self._platform.database.read(attempts.queued_ids)
-        self._quiet_until = {one: until for one, until in self._quiet_until.items() if one in set(queued)}
+        waiting = set(queued)
+        self._quiet_until = {one: until for one, until in self._quiet_until.items() if one in waiting}
         at = await self._platform.database.read(now)
         due = {one for one in queued if self._quiet_until.get(one, at) <= at}
         due |= set(await self._platform.database.read(attempts.stop_wanted_ids))
@@ -56,7 +58,13 @@ class Controller:
             return
         views = await self._platform.database.read(clusters.views)
         for attempt_id in sorted(due):
-            await self._look(lease, attempt_id, views)
+            try:
+                await self._look(lease, attempt_id, views)
+            except UnavailableError:
+                raise
+            except Exception:  # noqa: BLE001 - one malformed row must not stop the others; it is looked at again
+                _log.exception("%s is quarantined: this is a fault of the platform", attempt_id)
+                self._quiet_until[attempt_id] = at + _AFTER_A_FAULT
 
     async def _look(self, lease: Lease, attempt_id: str, views: list[ClusterView]) -> None:
         loaded = await self._platform.database.read(partial(attempts.load, attempt_id=attempt_id))

@@ -19,7 +19,8 @@ def state_deadline(view: View, policy: Policy) -> datetime | None:
     if limit is None:
         return None
     blind = timedelta(seconds=max(0.0, view.blind_seconds - view.attempt.blind_at_entry))
-    return view.attempt.entered_at + limit + blind
+    begin = max(view.attempt.entered_at, view.attempt.not_before or view.attempt.entered_at)
+    return begin + limit + blind
 
 
 def is_over(deadline: datetime | None, now: datetime) -> bool:

@@ -39,8 +39,10 @@ def of_ray(view: View, job: RayJob) -> Move | None:
         case RayJobStatus.SUCCEEDED:
             return ended(view, JobState.SUCCEEDED, Reason.COMPLETED, evidence=evidence, exit_code=0)
         case RayJobStatus.FAILED:
-            reason = _reason_of_ray(job)
-            return failed(view, reason, job.message[-2_000:], evidence=evidence, exit_code=job.exit_code)
+            code, reason = job.exit_code, _reason_of_ray(job)
+            if code is not None and code < 0:
+                code, reason = 128 - code, Reason.DRIVER_KILLED
+            return failed(view, reason, job.message[-2_000:], evidence=evidence, exit_code=code)
         case RayJobStatus.STOPPED:
             message = "Ray says that the driver was stopped, and this platform had not asked for it."
             return failed(view, Reason.DRIVER_KILLED, message, evidence=evidence)

@@ -110,6 +110,8 @@ class View:
     stop: StopIntent | None = None
     blind_seconds: float = 0.0
     """The cluster's sum of time in which its Sync Service saw nothing."""
+    superseded: bool = False
+    """A later attempt of the job was recorded: nobody debugs this one's cluster."""
     impossible: str | None = None
     """Why no cluster could ever run a queued attempt; None where one could."""
 

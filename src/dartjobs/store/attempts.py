@@ -38,6 +38,7 @@ class Loaded:
     stop: StopIntent | None
     evidence: Evidence
     blind_seconds: float
+    superseded: bool
     now: datetime
 
 
@@ -57,6 +58,7 @@ async def load(conn: AsyncConnection, attempt_id: str) -> Loaded | None:
         stop=stop_of(dict(job)),
         evidence=await evidence_store.read_evidence(conn, attempt_id),
         blind_seconds=blind or 0.0,
+        superseded=job["latest"] != attempt.number,
         now=await now(conn),
     )
 

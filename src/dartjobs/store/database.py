@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection, event, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -99,6 +100,9 @@ class Database:
                     conn = await plain.execution_options(dartjobs_write=write)
                     async with conn.begin():
                         return await work(conn)
+            except PoolTimeoutError as error:
+                msg = "Every connection to the database is in use; try again in a moment."
+                raise UnavailableError(msg) from error
             except (OperationalError, IntegrityError) as error:
                 if trial == _TRIES:
                     raise _unavailable(error) from error

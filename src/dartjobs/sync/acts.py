@@ -107,7 +107,7 @@ class Actor:
     async def _seal_log(self, attempt: Attempt) -> None:
         logs = self.platform.logs
         end = await logs.end(attempt.id, STREAM)
-        if attempt.submit_intent is not None:
+        if attempt.driver_started_at is not None or end:
             end = await logs.append(attempt.id, STREAM, end, _UNSEALED.encode())
         record = partial(evidence.report, attempt_id=attempt.id, kind="log_end", body={"bytes": end})
         await self.platform.database.write(record)

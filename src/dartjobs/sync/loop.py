@@ -9,7 +9,7 @@ from functools import partial
 from dartjobs.bus import base as topics
 from dartjobs.core.policy import Policy
 from dartjobs.core.queueing import choose
-from dartjobs.drivers.base import Driver, TemporaryDriverError
+from dartjobs.drivers.base import Driver, DriverError, TemporaryDriverError
 from dartjobs.models.problem import UnavailableError
 from dartjobs.services.platform import Platform
 from dartjobs.store import attempts, clusters, wakeups
@@ -92,7 +92,10 @@ class _Pass:
         live = set(await self._database.read(partial(attempts.live_ids, cluster=self._cluster)))
         for attempt_id in live:
             self._agenda.add(attempt_id)
-        await sweep(self._actor, live)
+        try:
+            await sweep(self._actor, live)
+        except DriverError as error:
+            _log.error("orphans could not be looked for: %s", error)
 
     async def _read_wakeups(self) -> None:
         for wakeup in await self._database.read(partial(wakeups.read_wakeups, cluster=self._cluster)):

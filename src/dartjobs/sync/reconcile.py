@@ -95,6 +95,7 @@ def view_of(loaded: Loaded, observation: Observation, impossible: str | None = N
         evidence=loaded.evidence,
         stop=loaded.stop,
         blind_seconds=loaded.blind_seconds,
+        superseded=loaded.superseded,
         impossible=impossible,
     )
 

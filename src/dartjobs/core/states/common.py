@@ -21,6 +21,19 @@ def head_lost(view: View) -> bool:
     return intent is not None and view.observation.head_uid != intent.head_uid
 
 
+def head_lost_move(view: View, message: str) -> Move:
+    """HEAD_LOST, with the head's own last words where they are known."""
+    failure = view.observation.failure
+    words = f"{message} {failure.message}" if failure is not None else message
+    return outcome.failed(view, Reason.HEAD_LOST, words)
+
+
+def nothing_more_will_come(view: View, policy: Policy) -> bool:
+    """Whether the log has ended although its runner has not said so."""
+    waited = view.now - view.attempt.entered_at
+    return view.attempt.submit_intent is None or head_lost(view) or waited >= policy.log_grace
+
+
 def stop_cause(view: View) -> Reason | None:
     """Why the attempt should be stopped now, if it should."""
     if view.stop is not None:

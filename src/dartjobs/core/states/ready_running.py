@@ -2,7 +2,7 @@
 
 from dartjobs.core import outcome
 from dartjobs.core.policy import Policy
-from dartjobs.core.states.common import begin_to_stop, gone, head_lost, look_again, stop_cause
+from dartjobs.core.states.common import begin_to_stop, gone, head_lost, head_lost_move, look_again, stop_cause
 from dartjobs.core.world import Decision, RayJobStatus, View
 from dartjobs.models.reason import Reason
 
@@ -21,7 +21,7 @@ def decide(view: View, policy: Policy) -> Decision:
     if gone(view):
         return outcome.failed(view, Reason.RESOURCES_DELETED, "The Ray cluster was deleted while the job ran.")
     if head_lost(view):
-        return outcome.failed(view, Reason.HEAD_LOST, "The head of the Ray cluster died while the job ran.")
+        return head_lost_move(view, "The head of the Ray cluster died while the job ran.")
     if seen.ray_job is None:
         return look_again(view, policy, policy.watch)
     if seen.ray_job.status is RayJobStatus.ABSENT:

@@ -2,7 +2,15 @@
 
 from dartjobs.core import deadlines, outcome
 from dartjobs.core.policy import Policy
-from dartjobs.core.states.common import before_the_driver, begin_to_stop, gone, head_lost, look_again, stop_cause
+from dartjobs.core.states.common import (
+    before_the_driver,
+    begin_to_stop,
+    gone,
+    head_lost,
+    head_lost_move,
+    look_again,
+    stop_cause,
+)
 from dartjobs.core.world import Act, Decision, Move, RayJobStatus, View
 from dartjobs.models.reason import Reason
 from dartjobs.models.state import JobState, Pair, ResourceState
@@ -12,7 +20,7 @@ def decide(view: View, policy: Policy) -> Decision:
     """Before the submit intent everything may be given up; after it, only evidence counts."""
     if view.attempt.submit_intent is None:
         return _before_the_intent(view, policy)
-    return outcome.of_evidence(view) or _started(view) or _stop(view, policy) or _after_the_intent(view, policy)
+    return _started(view) or outcome.of_evidence(view) or _stop(view, policy) or _after_the_intent(view, policy)
 
 
 def _before_the_intent(view: View, policy: Policy) -> Decision:
@@ -40,7 +48,7 @@ def _after_the_intent(view: View, policy: Policy) -> Decision:
     if gone(view):
         return outcome.failed(view, Reason.RESOURCES_DELETED, "The Ray cluster was deleted before the driver started.")
     if head_lost(view):
-        return outcome.failed(view, Reason.HEAD_LOST, "The head to which the driver was submitted is gone.")
+        return head_lost_move(view, "The head to which the driver was submitted is gone.")
     if seen.ray_job is None:
         return look_again(view, policy, policy.poll)
     if seen.ray_job.status is RayJobStatus.ABSENT:
@@ -65,9 +73,19 @@ def _started(view: View) -> Move | None:
 
 def _stop(view: View, policy: Policy) -> Move | None:
     cause = stop_cause(view)
+    if cause is None and deadlines.is_over(deadlines.state_deadline(view, policy), view.now) and _runs(view):
+        changes = {"driver_started_at": view.now, "driver_seen_at": view.attempt.driver_seen_at or view.now}
+        target = Pair(ResourceState.READY, JobState.RUNNING)
+        return Move(target, Reason.DRIVER_STARTED, "", {"ray_status": RayJobStatus.RUNNING}, changes)
     if cause is None and deadlines.is_over(deadlines.state_deadline(view, policy), view.now):
         cause = Reason.START_TIMEOUT
     return None if cause is None else begin_to_stop(view, cause)
+
+
+def _runs(view: View) -> bool:
+    """Ray says so, of the right head: the net where the runner's start report never came through."""
+    job = view.observation.ray_job
+    return job is not None and job.status is RayJobStatus.RUNNING and not head_lost(view)
 
 
 def _too_late(view: View) -> str:
