@@ -8,7 +8,7 @@ import pytest
 from dartjobs.core.decide import decide, must_ask_ray
 from dartjobs.core.policy import Policy
 from dartjobs.core.retries import retry_at
-from dartjobs.core.world import Act, Evidence, Exited, Move, Observation, RayJob, RayJobStatus, View, Wait
+from dartjobs.core.world import Act, Evidence, Exited, Failure, Move, Observation, RayJob, RayJobStatus, View, Wait
 from dartjobs.models.job import Attempt, StopIntent, SubmitIntent
 from dartjobs.models.reason import Category, Reason
 from dartjobs.models.spec import JobSpec
@@ -160,3 +160,44 @@ def test_retries_are_by_category_and_back_off() -> None:
     assert retry_at(lost, move, [Category.INFRASTRUCTURE, Category.USER]) == lost.now + timedelta(seconds=20)
     assert retry_at(lost, move, [Category.INFRASTRUCTURE] * 2) is None
     assert retry_at(replace(lost, stop=StopIntent(at=NOW, by="ann")), move, []) is None
+
+
+def test_the_log_of_a_kept_cluster_is_closed_when_its_runner_never_will() -> None:
+    spec = JobSpec.model_validate({"entrypoint": "true", "ttl_after_finished": "1h"})
+    kept = view(Pair(ResourceState.READY, JobState.FAILED), spec)
+    assert isinstance(decide(kept, POLICY), Wait)
+    assert decide(replace(kept, now=NOW + timedelta(minutes=1)), POLICY) is Act.SEAL_LOG
+
+
+def test_a_kept_cluster_is_let_go_once_its_job_is_tried_again() -> None:
+    spec = JobSpec.model_validate({"entrypoint": "true", "ttl_after_finished": "1h"})
+    kept = view(Pair(ResourceState.READY, JobState.FAILED), spec)
+    assert moved(replace(kept, superseded=True)).target == Pair(ResourceState.TERMINATING, JobState.FAILED)
+
+
+def test_a_backoff_is_no_time_in_the_queue() -> None:
+    spec = JobSpec.model_validate({"entrypoint": "true", "timeouts": {"queued": "1m"}})
+    backing_off = view(
+        Pair(ResourceState.QUEUED, JobState.WAITING), spec, submit_intent=None, not_before=NOW + timedelta(minutes=5)
+    )
+    assert isinstance(decide(replace(backing_off, now=NOW + timedelta(minutes=5)), POLICY), Wait)
+    assert moved(replace(backing_off, now=NOW + timedelta(minutes=6))).reason is Reason.QUEUED_TIMEOUT
+
+
+def test_a_driver_that_runs_unheard_is_not_stopped_for_its_silence() -> None:
+    waiting = replace(view(Pair(ResourceState.READY, JobState.WAITING)), now=NOW + timedelta(hours=1))
+    unheard = replace(waiting, observation=replace(HEALTHY, ray_job=RayJob(RayJobStatus.RUNNING)))
+    assert moved(unheard).target == RUNNING
+    stuck = replace(waiting, observation=replace(HEALTHY, ray_job=RayJob(RayJobStatus.PENDING)))
+    assert (moved(stuck).target, moved(stuck).reason) == (STOPPING, Reason.START_TIMEOUT)
+
+
+def test_a_killed_runner_reads_as_a_shell_shows_it() -> None:
+    killed = RayJob(RayJobStatus.FAILED, "", "JOB_ENTRYPOINT_COMMAND_ERROR", -9)
+    move = moved(replace(view(), observation=replace(HEALTHY, ray_job=killed)))
+    assert (move.reason, move.changes["exit_code"]) == (Reason.DRIVER_KILLED, 137)
+
+
+def test_a_lost_head_is_told_with_its_own_last_words() -> None:
+    gone = replace(HEALTHY, head_uid=None, failure=Failure(Reason.HEAD_FAILED, "the raylet died"))
+    assert moved(replace(view(), observation=gone)).message.endswith("the raylet died")
