@@ -81,6 +81,8 @@ class Keeper:
         self._folder = folder
         self._plan: dict[str, Any] = json.loads((folder / "cluster.json").read_text())
         self._asked = False
+        self._started: list[subprocess.Popen[bytes]] = []
+        """Held for ever: a `Popen` that is thrown away reaps its process, and its end would be lost."""
         self._ends: dict[int, int] = {}
         """Wait statuses by process id, of all that ended."""
         self._wake, wake = os.pipe()
@@ -117,6 +119,7 @@ class Keeper:
                 stdout=log,
                 stderr=log,
             )
+        self._started.append(process)
         return process.pid
 
     def _wait(self, seconds: float) -> None:
