@@ -17,6 +17,9 @@ from dartjobs.models.spec import NodeResources
 LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """At 0 Ray takes 127.0.0.1 for its own address and binds nothing else, on Linux too; by default it replaces
 127.0.0.1 by the machine's address and binds all (`ray._private.services.get_node_ip_address`, Ray 2.60)."""
+PATIENCE = {"RAY_agent_register_timeout_ms": "300000", "RAY_health_check_failure_threshold": "40"}
+"""A busy machine is no dead node: by default a raylet ends itself when its agent takes longer than 30 s to start, and
+the GCS gives up a node after five missed checks (`ray_config_def.h`, Ray 2.60)."""
 _FOREIGN = ("DARTJOBS_", "RAY_", "CUDA_VISIBLE_DEVICES")
 _SMALLEST_STORE = 80 * 10**6
 _STORE_SHARE = 0.3
@@ -103,6 +106,7 @@ def keeper_environment(settings: LocalSettings, attempt_id: str, given: Mapping[
         "RAY_USAGE_STATS_ENABLED": "0",
         "AUTOSCALER_METRIC_PORT": "0",
         "DASHBOARD_METRIC_PORT": "0",
+        **PATIENCE,
     }
 
 
