@@ -139,7 +139,11 @@ class TestPackages:
             await packages.put("team-a", ref_of(b"other"), pieces(zipped(a=b"1")), limit=LIMIT)
         assert await keys(store) == set()
 
-    @pytest.mark.parametrize("data", [b"", b"no zip", zipped(**{"../x": b""}), zipped(a=bytes(100_000))])
+    @pytest.mark.parametrize(
+        "data",
+        [b"", b"no zip", zipped(**{"../x": b""}), zipped(a=bytes(100_000))],
+        ids=["empty", "no zip", "leads elsewhere", "unpacks to too much"],
+    )
     async def test_what_must_not_be_unpacked_is_refused(
         self, packages: Packages, store: ObjectStore, data: bytes
     ) -> None:
