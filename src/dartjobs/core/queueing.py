@@ -1,6 +1,6 @@
 """Who goes next, and whether it fits: placement as pure arithmetic."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -61,7 +61,8 @@ class Queued:
     """A queued attempt as placement sees it."""
 
     attempt_id: str
-    spec: JobSpec
+    need: Resources
+    selector: Mapping[str, str] = field(default_factory=dict)
 
 
 def demand(spec: JobSpec) -> Resources:
@@ -93,10 +94,9 @@ def choose(queue: Iterable[Queued], cluster: ClusterView) -> list[Queued]:
     room = cluster.free
     chosen: list[Queued] = []
     for queued in queue:
-        need = demand(queued.spec)
-        if matches(queued.spec, cluster) and need.fits(room):
+        if queued.selector.items() <= cluster.labels.items() and queued.need.fits(room):
             chosen.append(queued)
-            room -= need
+            room -= queued.need
     return chosen
 
 

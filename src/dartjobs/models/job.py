@@ -36,6 +36,15 @@ class StopIntent(Record):
     reason: str = ""
 
 
+class RequeueIntent(Record):
+    """An operator's wish that an attempt ends here and the job is queued again, without spending a retry."""
+
+    attempt: int = Field(description="The number of the attempt that is to end; a later one is not meant.")
+    at: datetime
+    by: str
+    reason: str = ""
+
+
 class Attempt(Record):
     """One try at running a job on one cluster."""
 
@@ -89,6 +98,8 @@ class Job(Record):
     submitted_at: datetime
     finished_at: datetime | None = Field(default=None, description="Set only when no retry will follow.")
     stop: StopIntent | None = None
+    requeue: RequeueIntent | None = Field(default=None, description="The last one that was asked for.")
+    retry_of: str | None = Field(default=None, description="The finished job whose specification this one repeats.")
     attempt: Attempt
     why: str = Field(default="", description="Why it is not running, in a sentence; empty once it runs.")
 

@@ -17,9 +17,9 @@ from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import JobState, Pair, ResourceState, is_legal_move
 from dartjobs.store import evidence as evidence_store
 from dartjobs.store.database import StaleError, now
-from dartjobs.store.jobs import insert_attempt, lock_job
+from dartjobs.store.jobs import insert_attempt, lock_job, next_attempt
 from dartjobs.store.leases import Lease, check_lease
-from dartjobs.store.rows import attempt_of, stop_of
+from dartjobs.store.rows import attempt_of, resources_of, stop_of
 from dartjobs.store.tables import attempts, clusters, jobs, transitions
 
 
@@ -66,14 +66,17 @@ async def load(conn: AsyncConnection, attempt_id: str) -> Loaded | None:
 async def queue(conn: AsyncConnection, limit: int = 1_000) -> list[Queued]:
     """The queue in its order: higher priority first, then older; without those that back off or are to be stopped."""
     statement = (
-        select(attempts.c.id, jobs.c.spec)
+        select(attempts.c.id, attempts.c.cpu_milli, attempts.c.memory, attempts.c.gpu, attempts.c.selector)
         .join(jobs, jobs.c.id == attempts.c.job_id)
         .where(attempts.c.resource_state == ResourceState.QUEUED.value, jobs.c.stop_at.is_(None))
         .where((attempts.c.not_before.is_(None)) | (attempts.c.not_before <= await now(conn)))
-        .order_by(attempts.c.priority.desc(), attempts.c.id)
+        .order_by(attempts.c.queue_rank, attempts.c.id)
         .limit(limit)
     )
-    return [Queued(row.id, JobSpec.model_validate(row.spec)) for row in await conn.execute(statement)]
+    return [
+        Queued(row.id, resources_of(row.cpu_milli, row.memory, row.gpu), row.selector or {})
+        for row in await conn.execute(statement)
+    ]
 
 
 async def queued_ids(conn: AsyncConnection) -> list[str]:
@@ -146,9 +149,10 @@ async def record_move(conn: AsyncConnection, lease: Lease, view: View, move: Mov
     if again is None:
         await conn.execute(update(jobs).where(jobs.c.id == attempt.job_id).values(finished_at=at))
         return
-    number = attempt.number + 1
-    await insert_attempt(conn, attempt.job_id, number, job["priority"], at, actor=actor, not_before=again)
-    await conn.execute(update(jobs).where(jobs.c.id == attempt.job_id).values(latest=number))
+    row = (await conn.execute(select(attempts).where(attempts.c.id == attempt.id))).one()._mapping
+    following = next_attempt(dict(row), at, again)
+    await insert_attempt(conn, following, actor=actor)
+    await conn.execute(update(jobs).where(jobs.c.id == attempt.job_id).values(latest=following["number"]))
 
 
 async def record_intent(conn: AsyncConnection, lease: Lease, attempt: Attempt, intent: SubmitIntent) -> Attempt:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dartjobs.core.queueing import Capacity, ClusterView, Resources, demand
-from dartjobs.models.spec import JobSpec
+from dartjobs.core.queueing import Capacity, ClusterView, Resources
 from dartjobs.models.state import ResourceState
 from dartjobs.store.database import now
-from dartjobs.store.tables import attempts, clusters, jobs
+from dartjobs.store.rows import resources_of
+from dartjobs.store.tables import attempts, clusters
 
 
 class RecreatedClusterError(Exception):
@@ -66,15 +66,13 @@ async def views(conn: AsyncConnection) -> list[ClusterView]:
 
 async def _used(conn: AsyncConnection) -> dict[str, Resources]:
     live = [ResourceState.CREATING.value, ResourceState.READY.value, ResourceState.TERMINATING.value]
+    sums = [func.sum(attempts.c[name]).label(name) for name in ("cpu_milli", "memory", "gpu")]
     statement = (
-        select(attempts.c.cluster, jobs.c.spec)
-        .join(jobs, jobs.c.id == attempts.c.job_id)
+        select(attempts.c.cluster, *sums)
         .where(attempts.c.resource_state.in_(live), attempts.c.cluster.is_not(None))
+        .group_by(attempts.c.cluster)
     )
-    used: dict[str, Resources] = {}
-    for row in await conn.execute(statement):
-        used[row.cluster] = used.get(row.cluster, Resources()) + demand(JobSpec.model_validate(row.spec))
-    return used
+    return {row.cluster: resources_of(row.cpu_milli, row.memory, row.gpu) for row in await conn.execute(statement)}
 
 
 def _capacity(body: dict[str, object]) -> Capacity:

@@ -1,6 +1,6 @@
 """Jobs: submit, read, list, stop."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, Select, and_, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dartjobs.core.queueing import demand
 from dartjobs.models.job import Job, Transition
 from dartjobs.models.reason import Reason
 from dartjobs.models.spec import JobSpec
@@ -16,7 +17,7 @@ from dartjobs.store import tables
 from dartjobs.store.audit import record_audit
 from dartjobs.store.database import now
 from dartjobs.store.rows import attempt_of, job_of, transition_of
-from dartjobs.store.tables import attempts, jobs, transitions
+from dartjobs.store.tables import attempts, job_labels, jobs, transitions
 from dartjobs.store.wakeups import wake_job
 
 
@@ -28,6 +29,8 @@ class NewJob:
     namespace: str
     user: str
     spec: JobSpec
+    retry_of: str | None = None
+    """The finished job whose specification this one repeats."""
 
 
 def attempt_id(job_id: str, number: int) -> str:
@@ -36,42 +39,67 @@ def attempt_id(job_id: str, number: int) -> str:
 
 
 async def insert_job(conn: AsyncConnection, new: NewJob) -> None:
-    """Record a job, its first attempt, its first transition and the audit row."""
-    at = await now(conn)
+    """Record a job, its labels, its first attempt, its first transition and the audit row."""
+    at, spec = await now(conn), new.spec
     row = {
         "id": new.id,
         "namespace": new.namespace,
-        "name": new.spec.name,
+        "name": spec.name,
         "user": new.user,
-        "priority": new.spec.priority,
-        "spec": new.spec.model_dump(mode="json", by_alias=True),
+        "priority": spec.priority,
+        "spec": spec.model_dump(mode="json", by_alias=True),
         "submitted_at": at,
         "latest": 1,
+        "package": spec.runtime_env.working_dir,
+        "retry_of": new.retry_of,
     }
     await conn.execute(insert(jobs).values(row))
-    await insert_attempt(conn, new.id, 1, new.spec.priority, at, actor=new.user)
+    if spec.labels:
+        labels = [
+            {"job_id": new.id, "key": key, "value": value, "namespace": new.namespace}
+            for key, value in spec.labels.items()
+        ]
+        await conn.execute(insert(job_labels), labels)
+    await insert_attempt(conn, first_attempt(new, at), actor=new.user)
     await record_audit(conn, at, new.user, "submit", namespace=new.namespace, job_id=new.id)
 
 
-async def insert_attempt(
-    conn: AsyncConnection,
-    job_id: str,
-    number: int,
-    priority: int,
-    at: datetime,
-    *,
-    actor: str,
-    not_before: datetime | None = None,
-) -> None:
+def first_attempt(new: NewJob, at: datetime) -> dict[str, Any]:
+    """The row of a new job's first attempt."""
+    need = demand(new.spec)
+    return {
+        "id": attempt_id(new.id, 1),
+        "job_id": new.id,
+        "number": 1,
+        "namespace": new.namespace,
+        "queue_rank": -new.spec.priority,
+        "cpu_milli": int(need.cpu * 1_000),
+        "memory": need.memory,
+        "gpu": need.gpu,
+        "selector": new.spec.cluster_selector or None,
+        "due_at": at,
+        "created_at": at,
+        "entered_at": at,
+        "not_before": None,
+    }
+
+
+def next_attempt(row: Mapping[str, Any], at: datetime, not_before: datetime) -> dict[str, Any]:
+    """The row of the attempt that follows this one: what it needs is the same."""
+    same = ("job_id", "namespace", "queue_rank", "cpu_milli", "memory", "gpu", "selector")
+    number = row["number"] + 1
+    fresh = {"id": attempt_id(row["job_id"], number), "number": number, "created_at": at, "entered_at": at}
+    return {name: row[name] for name in same} | fresh | {"due_at": at, "not_before": not_before}
+
+
+async def insert_attempt(conn: AsyncConnection, row: dict[str, Any], *, actor: str) -> None:
     """Record a new attempt, queued, with its first transition."""
-    reason = Reason.SUBMITTED if number == 1 else Reason.RETRIED
-    identity = attempt_id(job_id, number)
+    reason = Reason.SUBMITTED if row["number"] == 1 else Reason.RETRIED
     both = {"resource_state": INITIAL.resource_state.value, "job_state": INITIAL.job_state.value}
-    common = {"version": 1, "reason": reason.value, "message": "", "job_id": job_id, **both}
-    attempt = {"id": identity, "number": number, "priority": priority, "created_at": at, "entered_at": at}
-    await conn.execute(insert(attempts).values(**common, **attempt, not_before=not_before, blind_at_entry=0.0))
-    history = {"attempt_id": identity, "attempt": number, "actor": actor, "evidence": {}, "at": at}
-    await conn.execute(insert(transitions).values(**common, **history))
+    common = {"version": 1, "reason": reason.value, "message": "", "job_id": row["job_id"], **both}
+    await conn.execute(insert(attempts).values(row | common | {"blind_at_entry": 0.0}))
+    history = {"attempt_id": row["id"], "attempt": row["number"], "actor": actor, "evidence": {}}
+    await conn.execute(insert(transitions).values(**common, **history, at=row["created_at"]))
 
 
 def _latest() -> Select[Any]:

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from typing import Any, SupportsInt
 
 from sqlalchemy import Row
 
+from dartjobs.core.queueing import Resources
 from dartjobs.core.world import Evidence, Exited, Started
-from dartjobs.models.job import Attempt, Job, StopIntent, SubmitIntent, Transition
+from dartjobs.models.job import Attempt, Job, RequeueIntent, StopIntent, SubmitIntent, Transition
 from dartjobs.models.reason import Category, Reason
 from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import JobState, ResourceState
@@ -22,8 +24,11 @@ _ENUMS = {
     "stop_cause": Reason,
     "category": Category,
 }
+_OF_THE_QUEUE = {"namespace", "queue_rank", "cpu_milli", "memory", "gpu", "selector", "due_at"}
 _PLAIN_ATTEMPT = [
-    column.name for column in tables.attempts.c if not column.name.startswith("intent_") and column.name != "priority"
+    column.name
+    for column in tables.attempts.c
+    if not column.name.startswith("intent_") and column.name not in _OF_THE_QUEUE
 ]
 
 
@@ -53,6 +58,8 @@ def job_of(job: Mapping[str, Any], attempt: Attempt) -> Job:
         submitted_at=job["submitted_at"],
         finished_at=job["finished_at"],
         stop=stop_of(job),
+        requeue=requeue_of(job),
+        retry_of=job["retry_of"],
         attempt=attempt,
     )
 
@@ -62,6 +69,21 @@ def stop_of(job: Mapping[str, Any]) -> StopIntent | None:
     if job["stop_at"] is None:
         return None
     return StopIntent(at=job["stop_at"], by=job["stop_by"], reason=job["stop_reason"] or "")
+
+
+def requeue_of(job: Mapping[str, Any]) -> RequeueIntent | None:
+    """The wish to run an attempt of the job anew, if somebody had one."""
+    if job["requeue_at"] is None:
+        return None
+    return RequeueIntent(
+        attempt=job["requeue_attempt"], at=job["requeue_at"], by=job["requeue_by"], reason=job["requeue_reason"] or ""
+    )
+
+
+def resources_of(cpu_milli: SupportsInt | None, memory: SupportsInt | None, gpu: SupportsInt | None) -> Resources:
+    """Resources of columns, or of the sums of columns, which are NULL where there are no rows."""
+    cpu, memory, gpu = int(cpu_milli or 0), int(memory or 0), int(gpu or 0)
+    return Resources(Decimal(cpu) / 1_000, memory, gpu)
 
 
 def transition_of(row: Row[Any]) -> Transition:

@@ -61,11 +61,44 @@ jobs = Table(
     Column("submitted_at", Instant, nullable=False),
     Column("finished_at", Instant),
     Column("latest", Integer, nullable=False),
+    Column("package", String(80)),
+    Column("retry_of", _ID),
     Column("stop_at", Instant),
     Column("stop_by", String(255)),
     Column("stop_reason", Text),
+    Column("requeue_attempt", Integer),
+    Column("requeue_at", Instant),
+    Column("requeue_by", String(255)),
+    Column("requeue_reason", Text),
     Index(None, "namespace", "id"),
+    Index(None, "namespace", "name", "id"),
+    Index(None, "namespace", "user", "id"),
+    Index(None, "namespace", "package"),
 )
+
+job_labels = Table(
+    "job_labels",
+    metadata,
+    Column("job_id", _ID, primary_key=True),
+    Column("key", String(317), primary_key=True),
+    Column("value", _NAME, nullable=False),
+    Column("namespace", _NAME, nullable=False),
+    Index(None, "namespace", "key", "value", "job_id"),
+)
+"""A copy of `spec.labels`, from which label selectors are answered by an index."""
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("namespace", _NAME, primary_key=True),
+    Column("user", String(255), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("body_hash", String(64), nullable=False),
+    Column("job_ids", JSON, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index(None, "at"),
+)
+"""What an `Idempotency-Key` led to: the ids of the jobs that its first request made."""
 
 attempts = Table(
     "attempts",
@@ -73,7 +106,13 @@ attempts = Table(
     Column("id", _ID, primary_key=True),
     Column("job_id", _ID, nullable=False),
     Column("number", Integer, nullable=False),
-    Column("priority", Integer, nullable=False),
+    Column("namespace", _NAME, nullable=False),
+    Column("queue_rank", Integer, nullable=False),
+    Column("cpu_milli", BigInteger, nullable=False),
+    Column("memory", BigInteger, nullable=False),
+    Column("gpu", Integer, nullable=False),
+    Column("selector", JSON(none_as_null=True)),
+    Column("due_at", Instant),
     Column("cluster", _NAME),
     Column("resource_state", _STATE, nullable=False),
     Column("job_state", _STATE, nullable=False),
@@ -99,9 +138,18 @@ attempts = Table(
     Column("finished_at", Instant),
     Column("terminated_at", Instant),
     UniqueConstraint("job_id", "number"),
-    Index(None, "resource_state", "priority", "id"),
+    Index(None, "resource_state", "queue_rank", "id"),
+    Index(None, "resource_state", "due_at"),
     Index(None, "cluster", "resource_state"),
+    Index(None, "namespace", "job_state", "job_id"),
+    Index(None, "namespace", "cluster", "job_id"),
 )
+"""Some columns repeat the job's, so that one index answers:
+
+`queue_rank`: the negated priority, so that ascending order is the queue's on every engine; `cpu_milli`, `memory`
+(bytes), `gpu`: what it needs to be placed; `selector`: its `cluster_selector`, NULL where that is empty; `due_at`: when
+the controller has to look at it while it is queued, NULL for never.
+"""
 
 transitions = Table(
     "transitions",
@@ -150,7 +198,33 @@ clusters = Table(
     Column("schedulable", Integer, nullable=False),
     Column("blind_seconds", Float, nullable=False),
     Column("seen_at", Instant, nullable=False),
+    Column("unreachable_since", Instant),
+    Column("lost_at", Instant),
+    Column("lost_by", String(255)),
 )
+
+gateways = Table(
+    "gateways",
+    metadata,
+    Column("cluster", _NAME, primary_key=True),
+    Column("seen_at", Instant, nullable=False),
+)
+"""When each cluster's gateway last said that it listens: while it does not, every runner counts as silent."""
+
+packages = Table(
+    "packages",
+    metadata,
+    Column("namespace", _NAME, primary_key=True),
+    Column("ref", String(80), primary_key=True),
+    Column("gen", String(32), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("stored_at", Instant, nullable=False),
+    Column("used_at", Instant, nullable=False),
+    Column("deleting", Integer, nullable=False),
+    Index(None, "used_at"),
+)
+"""Stored packages; `gen` is part of the object's key and never used again, so that a sweep deletes what it saw and
+nothing that was stored since."""
 
 leases = Table(
     "leases",

@@ -20,7 +20,7 @@ def cluster(cpu: int = 4, memory: int = 8, used: int = 0, *, elastic: bool = Fal
 
 
 def queue(*specs: JobSpec) -> list[Queued]:
-    return [Queued(f"job-{number}", spec) for number, spec in enumerate(specs)]
+    return [Queued(f"job-{number}", demand(spec), spec.cluster_selector) for number, spec in enumerate(specs)]
 
 
 def test_one_that_does_not_fit_does_not_block_those_behind_it() -> None:
@@ -70,7 +70,7 @@ def test_choices_fit_together_and_keep_the_order(cores: list[int], capacity: int
     waiting = queue(*(job(cpu=number, memory="512Mi") for number in cores))
     view = ClusterView("local", Capacity(Resources(Decimal(capacity), 64 * GIBIBYTE)))
     chosen = choose(waiting, view)
-    assert sum(demand(one.spec).cpu for one in chosen) <= capacity
+    assert sum(one.need.cpu for one in chosen) <= capacity
     assert [one for one in waiting if one in chosen] == chosen
-    left = capacity - sum(demand(one.spec).cpu for one in chosen)
-    assert all(demand(one.spec).cpu > left for one in waiting if one not in chosen)
+    left = capacity - sum(one.need.cpu for one in chosen)
+    assert all(one.need.cpu > left for one in waiting if one not in chosen)
