@@ -46,7 +46,7 @@ class _Recorder:
 
 async def _problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, DartJobsError)
-    problem = error.problem("req-1").model_dump_json()
+    problem = error.problem("req-1").json()
     return Response(problem, int(error.status), {"x-request-id": "req-1"}, "application/problem+json")
 
 

@@ -74,4 +74,4 @@ async def _on_fault(request: Request, error: Exception) -> Response:
 
 
 def _response(problem: Problem, headers: dict[str, str]) -> Response:
-    return Response(problem.model_dump_json(), problem.status, headers, MEDIA_TYPE)
+    return Response(problem.json(), problem.status, headers, MEDIA_TYPE)

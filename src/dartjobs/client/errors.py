@@ -22,7 +22,7 @@ def error_of_reply(reply: Reply, url: str) -> DartJobsError:
     """The exception for an answer with a status of 400 or above, with the request's id."""
     try:
         error = error_of(json.loads(reply.body))
-    except ValueError:
+    except (ValueError, TypeError, KeyError):
         text = reply.body[:200].decode("utf-8", "replace").strip()
         error = DartJobsError(f"{url} answered {reply.status}, not as a DART Jobs server does: {text or 'no text'}")
     error.request_id = error.request_id or reply.headers.get("x-request-id")

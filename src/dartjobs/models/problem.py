@@ -1,32 +1,39 @@
-"""Problems on the wire, RFC 9457, and the exceptions that carry them."""
+"""Problems on the wire, RFC 9457, and the exceptions that carry them.
 
+Dataclasses, which pydantic takes as they are: the command line raises and tells these without loading pydantic.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
 
-
-class FieldProblem(BaseModel):
+@dataclass(frozen=True)
+class FieldProblem:
     """What is wrong with one field of a request."""
 
-    model_config = ConfigDict(frozen=True)
-
-    field: str = Field(description="Its place, such as `runtime_env.pip`.")
+    field: str
+    """Its place, such as `runtime_env.pip`."""
     detail: str
 
 
-class Problem(BaseModel):
+@dataclass(frozen=True)
+class Problem:
     """`application/problem+json`; `code` is stable and searchable, `detail` says what to do next."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     type: str
     title: str
     status: int
     code: str
     detail: str
-    errors: list[FieldProblem] = []
+    errors: Sequence[FieldProblem] = ()
     request_id: str | None = None
+
+    def json(self) -> str:
+        """The body of a response."""
+        return json.dumps(asdict(self))
 
 
 class DartJobsError(Exception):
@@ -131,8 +138,16 @@ ERRORS: dict[str, type[DartJobsError]] = {
 
 
 def error_of(problem: dict[str, Any]) -> DartJobsError:
-    """The exception for a problem document; one with an unknown code is a plain `DartJobsError`."""
-    parsed = Problem.model_validate(problem)
-    error = ERRORS.get(parsed.code, DartJobsError)(parsed.detail, errors=parsed.errors)
-    error.request_id = parsed.request_id
+    """The exception for a problem document; one with an unknown code is a plain `DartJobsError`.
+
+    Raises:
+        KeyError, TypeError: it is none.
+    """
+    code, detail = problem["code"], problem["detail"]
+    if not isinstance(code, str) or not isinstance(detail, str):
+        msg = "a problem's code and detail are texts"
+        raise TypeError(msg)
+    errors = [FieldProblem(str(one["field"]), str(one["detail"])) for one in problem.get("errors") or ()]
+    error = ERRORS.get(code, DartJobsError)(detail, errors=errors)
+    error.request_id = problem.get("request_id")
     return error

@@ -105,7 +105,7 @@ def test_a_tail_is_asked_for_once_and_then_the_offset_that_it_began_at() -> None
 
 
 def test_a_job_that_is_not_there_is_told_at_once() -> None:
-    problem = NotFoundError("no such job").problem().model_dump_json().encode()
+    problem = NotFoundError("no such job").problem().json().encode()
     with pytest.raises(NotFoundError):
         follow(Driver(), [Reply(404, {}, problem)])
 
@@ -120,7 +120,7 @@ def test_reading_resumes_within_its_range() -> None:
 
 def test_reading_that_broke_after_the_last_byte_is_whole() -> None:
     driver = Driver()
-    problem = RangeError("the log ends there").problem().model_dump_json().encode()
+    problem = RangeError("the log ends there").problem().json().encode()
     flow = read_log(Requests("default"), driver.patience(), JOB, Place())
     driver.run(flow, [begun(0), b"abc", BROKEN, Reply(416, {}, problem)])
     assert driver.emitted == [b"abc"]
@@ -128,6 +128,6 @@ def test_reading_that_broke_after_the_last_byte_is_whole() -> None:
 
 def test_reading_beyond_the_end_is_an_error() -> None:
     driver = Driver()
-    problem = RangeError("the log ends there").problem().model_dump_json().encode()
+    problem = RangeError("the log ends there").problem().json().encode()
     with pytest.raises(RangeError):
         driver.run(read_log(Requests("default"), driver.patience(), JOB, Place(start=5)), [Reply(416, {}, problem)])

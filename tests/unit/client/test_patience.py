@@ -1,5 +1,3 @@
-import json
-
 import pytest
 
 from dartjobs import ConnectionFailedError, DartJobsError, NotFoundError, UnavailableError
@@ -10,7 +8,7 @@ from tests.fakes.flows import BROKEN, REFUSED, Driver, forever
 
 GET = Request("GET", "/x")
 OK = Reply(200, {}, b"{}")
-BUSY = Reply(503, {"retry-after": "3"}, json.dumps(UnavailableError("not now").problem().model_dump()).encode())
+BUSY = Reply(503, {"retry-after": "3"}, UnavailableError("not now").problem().json().encode())
 
 
 def test_a_server_that_never_answered_is_given_up_soon() -> None:
@@ -65,7 +63,7 @@ def test_a_submission_is_sent_again_only_while_nothing_of_it_can_have_arrived() 
 
 def test_an_error_carries_its_class_its_fields_and_the_id_of_its_request() -> None:
     driver = Driver()
-    body = json.dumps(Missing("There is no job x.").problem().model_dump()).encode()
+    body = Missing("There is no job x.").problem().json().encode()
     with pytest.raises(NotFoundError, match="no job x") as caught:
         driver.run(send(GET, driver.patience()), [Reply(404, {"x-request-id": "req-7"}, body)])
     assert caught.value.request_id == "req-7"

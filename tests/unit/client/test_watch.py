@@ -129,6 +129,6 @@ def test_the_time_to_wait_is_kept_while_the_server_is_away() -> None:
 
 
 def test_a_job_that_is_not_there_is_told_at_once() -> None:
-    problem = NotFoundError("no such job").problem().model_dump_json().encode()
+    problem = NotFoundError("no such job").problem().json().encode()
     with pytest.raises(NotFoundError):
         watch(Driver(), [Reply(404, {}, problem)])
