@@ -1,0 +1,131 @@
+"""`python -m testbed up | down | status | env`: the servers that the tests of this repository use."""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from testbed.errors import TestbedError
+from testbed.processes import Process
+from testbed.servers import KINDS, Server
+
+_DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / ".testbed"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says; 0 if it was done (`status`: if all run)."""
+    options = _parser().parse_args(arguments)
+    folder: Path = options.folder.resolve()
+    try:
+        match options.command:
+            case "up":
+                ports = {name: getattr(options, f"{name}_port") for name in KINDS}
+                up(folder, ports, durable=options.durable, keep=options.keep)
+                return status(folder)
+            case "down":
+                down(folder)
+                return 0
+            case "status":
+                return status(folder)
+            case _:
+                print(environment(folder), end="")
+                return 0
+    except TestbedError as error:
+        print(f"testbed: {error}", file=sys.stderr)
+        return 1
+
+
+def up(folder: Path, ports: dict[str, int], *, durable: bool, keep: bool) -> None:
+    """Start every server that does not run; each keeps its port as long as its folder is there.
+
+    Args:
+        folder: data, logs and process ids.
+        ports: by server; 0 takes a free one.
+        durable: sync to disk at every commit.
+        keep: start on the data of the last time instead of none.
+
+    Raises:
+        TestbedError: a server cannot be had or does not start; those that were started stay up.
+    """
+    for name in KINDS:
+        server = _recorded(folder, name)
+        if server is not None and _runs(server):
+            continue
+        if not keep:
+            shutil.rmtree(folder / name, ignore_errors=True)
+        server = KINDS[name](folder / name, ports[name], durable=durable)
+        server.start()
+        _record(folder, server)
+
+
+def down(folder: Path) -> None:
+    """End every server that was started from this folder, and no other process."""
+    for name in KINDS:
+        server = _recorded(folder, name)
+        if server is not None:
+            server.stop()
+            _record_of(folder, name).unlink()
+
+
+def status(folder: Path) -> int:
+    """Print a line a server; 0 if all of them run."""
+    running = 0
+    for name in KINDS:
+        server = _recorded(folder, name)
+        if server is None or server.process is None or not _runs(server):
+            print(f"{name:10}down")
+            continue
+        running += 1
+        print(f"{name:10}up    {server.url}    pid {server.process.pid}    {server.log}")
+    return 0 if running == len(KINDS) else 1
+
+
+def environment(folder: Path) -> str:
+    """Lines for a shell's `eval`: the URL of every server that runs, for `make test`."""
+    servers = [_recorded(folder, name) for name in KINDS]
+    return "".join(f"export {one.variable}='{one.url}'\n" for one in servers if one is not None and _runs(one))
+
+
+def _runs(server: Server) -> bool:
+    return server.process is not None and server.process.is_alive()
+
+
+def _record(folder: Path, server: Server) -> None:
+    if server.process is not None:
+        process = {"pid": server.process.pid, "started": server.process.started}
+        _record_of(folder, server.name).write_text(json.dumps({"port": server.port, **process}))
+
+
+def _recorded(folder: Path, name: str) -> Server | None:
+    try:
+        known = json.loads(_record_of(folder, name).read_text())
+    except FileNotFoundError:
+        return None
+    server = KINDS[name](folder / name, known["port"])
+    server.process = Process(known["pid"], known["started"])
+    return server
+
+
+def _record_of(folder: Path, name: str) -> Path:
+    return folder / f"{name}.json"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m testbed", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=_DEFAULT_FOLDER, help="data, logs, process ids (.testbed)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    starting = commands.add_parser("up", help="start MySQL, MariaDB and Redis; those that run are left alone")
+    for name in KINDS:
+        starting.add_argument(f"--{name}-port", type=int, default=0, metavar="PORT", help="default: a free one")
+    starting.add_argument("--durable", action="store_true", help="sync to disk at every commit, for benchmarks")
+    starting.add_argument("--keep", action="store_true", help="go on with the data of the last time")
+    commands.add_parser("down", help="end them")
+    commands.add_parser("status", help="say which run; fails unless all do")
+    commands.add_parser("env", help='print their URLs for eval "$(python -m testbed env)"')
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
