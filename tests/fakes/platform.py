@@ -6,9 +6,13 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from obstore.store import ObjectStore
+
 from dartjobs.blobs.logs import Logs
 from dartjobs.blobs.packages import Packages
 from dartjobs.blobs.stores import open_store
+from dartjobs.blobs.uploads import Uploads
+from dartjobs.bus.base import Bus
 from dartjobs.bus.memory import MemoryBus
 from dartjobs.services.platform import Platform
 from dartjobs.store import leases
@@ -24,11 +28,15 @@ async def platform_at(folder: Path) -> AsyncIterator[Platform]:
     """A fresh platform whose database lies in this folder."""
     database = Database.at(folder / "test.db")
     await upgrade(database)
-    store = open_store("memory://")
     try:
-        yield Platform(database, MemoryBus(), Packages(store), Logs(store))
+        yield parts_of(database, MemoryBus(), open_store("memory://"))
     finally:
         await database.close()
+
+
+def parts_of(database: Database, bus: Bus, store: ObjectStore) -> Platform:
+    """A platform of these parts."""
+    return Platform(database, bus, Packages(store), Uploads(store), Logs(store))
 
 
 async def take_lease(platform: Platform, name: str = "local", holder: str = "test") -> Lease:

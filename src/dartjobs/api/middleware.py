@@ -80,7 +80,7 @@ class Guard:
 
 
 def _is_upload(scope: Scope) -> bool:
-    return scope["method"] == "PUT" and "/packages/" in scope["path"]
+    return scope["method"] in {"PUT", "PATCH"} and "/packages/" in scope["path"]
 
 
 def _host_of(url: str) -> str:

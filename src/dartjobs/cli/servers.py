@@ -20,6 +20,7 @@ from dartjobs.api.settings import ApiSettings
 from dartjobs.blobs.logs import Logs
 from dartjobs.blobs.packages import Packages
 from dartjobs.blobs.stores import open_store
+from dartjobs.blobs.uploads import Uploads
 from dartjobs.bus.memory import MemoryBus
 from dartjobs.controller.loop import Controller
 from dartjobs.controller.settings import ControllerSettings
@@ -157,7 +158,7 @@ async def _open(data_dir: Path, database: Database) -> _Installation:
     await upgrade(database)
     identity = await database.write(partial(get_or_set, name="installation", fresh=secrets.token_hex(8)))
     store = open_store((data_dir / "objects").as_uri())
-    platform = Platform(database, MemoryBus(), Packages(store), Logs(store))
+    platform = Platform(database, MemoryBus(), Packages(store), Uploads(store), Logs(store))
     return _Installation(platform, identity, _secret(data_dir / "secret"))
 
 

@@ -1,10 +1,12 @@
 """The controller's loop: stops, timeouts and impossible wishes of queued jobs."""
 
+import asyncio
 import logging
 from datetime import datetime, timedelta
 from functools import partial
 
 from dartjobs.bus import base as topics
+from dartjobs.controller.packages import sweep_packages
 from dartjobs.controller.settings import ControllerSettings
 from dartjobs.core.decide import decide
 from dartjobs.core.policy import Policy
@@ -34,6 +36,14 @@ class Controller:
 
     async def run(self) -> None:
         """Serve until cancelled; every pass holds the lease anew."""
+        sweeping = asyncio.create_task(sweep_packages(self._platform, self._settings))
+        try:
+            await self._serve()
+        finally:
+            sweeping.cancel()
+            await asyncio.gather(sweeping, return_exceptions=True)
+
+    async def _serve(self) -> None:
         poll = self._settings.poll.total_seconds()
         with self._platform.bus.subscribe(topics.QUEUE) as hints:
             while True:

@@ -15,3 +15,7 @@ class ControllerSettings(BaseSettings):
         default=timedelta(seconds=15), description="After so long without a sign it may be taken over."
     )
     poll: timedelta = Field(default=timedelta(seconds=1), description="Between two looks for stops and deadlines.")
+    package_retention: timedelta = Field(
+        default=timedelta(days=14), description="A package that no unfinished job needs is removed when unused so long."
+    )
+    package_sweep: timedelta = Field(default=timedelta(hours=1), description="Between two sweeps of such packages.")

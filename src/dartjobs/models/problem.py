@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,22 @@ class PackageTooLargeError(DartJobsError):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
+class UploadOffsetError(DartJobsError):
+    """The upload stands elsewhere."""
+
+    code = "upload-offset-mismatch"
+    status = HTTPStatus.CONFLICT
+    offset: int | None = None
+    """Where it stands, in bytes; on the wire it is the header `Upload-Offset`."""
+
+    @classmethod
+    def at(cls, offset: int) -> Self:
+        """It stands there."""
+        error = cls(f"The server has the first {offset:,} bytes of this upload: go on from there.")
+        error.offset = offset
+        return error
+
+
 class ForbiddenHostError(DartJobsError):
     """The Host or Origin header names somebody else."""
 
@@ -129,6 +145,7 @@ ERRORS: dict[str, type[DartJobsError]] = {
         PackageNotFoundError,
         PackageMismatchError,
         PackageTooLargeError,
+        UploadOffsetError,
         ForbiddenHostError,
         RangeError,
         UnavailableError,

@@ -12,8 +12,9 @@ from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import JobState
 from dartjobs.services.ids import new_job_id
 from dartjobs.services.platform import Platform
-from dartjobs.store import clusters, jobs
+from dartjobs.store import clusters, jobs, packages
 
+_WORKING_DIR = "runtime_env.working_dir"
 _PACKAGE = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -24,9 +25,10 @@ async def submit(platform: Platform, namespace: str, user: str, spec: JobSpec) -
         InvalidRequestError: `runtime_env.working_dir` is no package reference.
         PackageNotFoundError: that package was not uploaded.
     """
-    await _check_package(platform, namespace, spec.runtime_env.working_dir)
+    _check_ref(spec.runtime_env.working_dir)
     new = jobs.NewJob(new_job_id(), namespace, user, spec)
-    await platform.database.write(partial(jobs.insert_job, new=new))
+    if not await platform.database.write(partial(packages.insert_job, new=new)):
+        raise _package_absent(namespace, spec.runtime_env.working_dir)
     await platform.bus.publish(topics.QUEUE)
     return await get(platform, namespace, new.id)
 
@@ -89,19 +91,18 @@ async def history(platform: Platform, namespace: str, job_id: str) -> list[Trans
     return found
 
 
-async def _check_package(platform: Platform, namespace: str, ref: str | None) -> None:
-    if ref is None:
-        return
-    field = "runtime_env.working_dir"
-    if not _PACKAGE.fullmatch(ref):
+def _check_ref(ref: str | None) -> None:
+    if ref is not None and not _PACKAGE.fullmatch(ref):
         wrong = FieldProblem(
-            field=field,
+            field=_WORKING_DIR,
             detail="must be sha256:… of an uploaded package; the client and the CLI upload a folder for you",
         )
         raise InvalidRequestError(errors=[wrong])
-    if await platform.packages.head(namespace, ref) is None:
-        detail = f"{ref} is not in namespace {namespace}: upload it with PUT …/packages/{ref}, then submit again"
-        raise PackageNotFoundError(errors=[FieldProblem(field=field, detail=detail)])
+
+
+def _package_absent(namespace: str, ref: str | None) -> PackageNotFoundError:
+    detail = f"{ref} is not in namespace {namespace}: upload it with PUT …/packages/{ref}, then submit again"
+    return PackageNotFoundError(errors=[FieldProblem(field=_WORKING_DIR, detail=detail)])
 
 
 def _absent(namespace: str, job_id: str) -> NotFoundError:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from dartjobs.blobs.logs import Logs
 from dartjobs.blobs.packages import Packages
+from dartjobs.blobs.uploads import Uploads
 from dartjobs.bus.base import Bus
 from dartjobs.store.database import Database
 
@@ -15,4 +16,5 @@ class Platform:
     database: Database
     bus: Bus
     packages: Packages
+    uploads: Uploads
     logs: Logs

@@ -9,6 +9,7 @@ from dartjobs.core.world import Act, Move, View
 from dartjobs.drivers.base import Driver, FinalDriverError, HeadChangedError, Launch, PackageRefusedError, Submission
 from dartjobs.models.job import Attempt, SubmitIntent
 from dartjobs.models.reason import Reason
+from dartjobs.services import packages
 from dartjobs.services.logs import STREAM
 from dartjobs.services.platform import Platform
 from dartjobs.services.tokens import attempt_token
@@ -94,7 +95,7 @@ class Actor:
         ref = view.spec.runtime_env.working_dir
         if ref is None or await self.driver.has_package(view.attempt, ref):
             return None
-        package = await self.platform.packages.open(namespace, ref)
+        package = await packages.read(self.platform, namespace, ref)
         if package is None:
             return outcome.failed(view, Reason.PACKAGE_MISSING, f"{ref} is no longer in the object store.")
         size, chunks = package

@@ -1,10 +1,7 @@
 """The API as a client meets it: problems that say what to do, guards, logs by range."""
 
-import io
-import zipfile
 from collections.abc import AsyncIterator
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from dartjobs.services.logs import STREAM
 from dartjobs.services.platform import Platform
 from dartjobs.store import evidence
 from tests.fakes.platform import platform_at
+from tests.fakes.zips import ref_of, zipped
 
 NS = "/api/v1/namespaces/team"
 ABSENT = "job-" + "0" * 26
@@ -148,11 +146,8 @@ async def test_what_does_not_exist_is_a_problem_too(api: httpx.AsyncClient) -> N
 
 
 async def test_a_package_is_stored_once_and_verified(api: httpx.AsyncClient) -> None:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("train.py", "print(1)")
-    data = buffer.getvalue()
-    ref = f"sha256:{sha256(data).hexdigest()}"
+    data = zipped(**{"train.py": b"print(1)"})
+    ref = ref_of(data)
     problem(await api.put(f"{NS}/packages/sha256:{'0' * 64}", content=data), 400, "package-mismatch")
     assert (await api.head(f"{NS}/packages/{ref}")).status_code == 404
     assert (await api.put(f"{NS}/packages/{ref}", content=data)).status_code == 201
@@ -160,6 +155,41 @@ async def test_a_package_is_stored_once_and_verified(api: httpx.AsyncClient) -> 
     assert (await api.head(f"{NS}/packages/{ref}")).status_code == 200
     assert (await api.head(f"/api/v1/namespaces/other/packages/{ref}")).status_code == 404
     await submit(api, runtime_env={"working_dir": ref})
+
+
+async def test_a_package_is_uploaded_in_parts(api: httpx.AsyncClient) -> None:
+    data = zipped(**{"train.py": b"print(1)"})
+    one, wrong = f"{NS}/packages/{ref_of(data)}", f"{NS}/packages/{ref_of(b'')}"
+    assert (await api.head(f"{one}/upload")).status_code == 404
+    first = await api.patch(f"{one}/upload", content=data[:10], headers={"upload-offset": "0"})
+    assert (first.status_code, first.headers["upload-offset"]) == (204, "10")
+    standing = await api.head(f"{one}/upload")
+    assert (standing.status_code, standing.headers["upload-offset"]) == (204, "10")
+    assert (await api.head(f"{one}/upload", headers={"x-dartjobs-user": "bob"})).status_code == 404
+    assert (await api.head(one)).status_code == 404
+    ahead = await api.patch(f"{one}/upload", content=b"x", headers={"upload-offset": "11"})
+    problem(ahead, 409, "upload-offset-mismatch")
+    assert ahead.headers["upload-offset"] == "10"
+    last = {"upload-offset": "10", "upload-complete": "?1"}
+    made = await api.patch(f"{one}/upload", content=data[10:], headers=last)
+    assert (made.status_code, made.json()) == (201, {"ref": ref_of(data), "size": len(data)})
+    assert (await api.head(one)).status_code == 200
+    whole = {"upload-offset": "0", "upload-complete": "?1"}
+    assert (await api.patch(f"{one}/upload", content=data, headers=whole)).status_code == 200
+    problem(await api.patch(f"{wrong}/upload", content=data, headers=whole), 400, "package-mismatch")
+    assert (await api.head(f"{wrong}/upload")).status_code == 404
+    problem(await api.patch(f"{one}/upload", content=data, headers={"upload-offset": "?"}), 422, "invalid-request")
+
+
+async def test_a_package_over_the_limit_is_told_the_limit(platform: Platform) -> None:
+    transport = httpx.ASGITransport(create_app(platform, ApiSettings(package_limit=1_000)))
+    data = zipped(large=bytes(1_001))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7878") as api:
+        one = f"{NS}/packages/{ref_of(data)}"
+        whole = await api.put(one, content=data)
+        part = await api.patch(f"{one}/upload", content=data, headers={"upload-offset": "0"})
+    for answer in (whole, part):
+        assert "the limit of 1,000 bytes" in problem(answer, 413, "package-too-large")["detail"]
 
 
 async def written(api: httpx.AsyncClient, platform: Platform, text: bytes) -> str:

@@ -8,8 +8,9 @@ from obstore import exceptions as obstore
 
 from dartjobs.blobs.errors import BlobStoreError, BlobStoreRefusedError, translated
 from dartjobs.blobs.logs import Logs
-from dartjobs.blobs.packages import Packages
+from dartjobs.blobs.packages import Packages, Stored
 from dartjobs.blobs.stores import open_store
+from dartjobs.blobs.uploads import Upload, Uploads
 from dartjobs.models.problem import UnavailableError
 
 
@@ -58,10 +59,10 @@ async def test_a_store_that_is_gone_fails_every_operation_in_our_terms(tmp_path:
     folder.rmdir()
     folder.write_text("no folder any more")
     ref = f"sha256:{'0' * 64}"
-    with pytest.raises(BlobStoreError, match="look for the package"):
-        await Packages(store).head("team-a", ref)
     with pytest.raises(BlobStoreError, match="read the package"):
-        await Packages(store).open("team-a", ref)
+        await Packages(store).open(Stored("team-a", ref, "1"))
+    with pytest.raises(BlobStoreError, match="list the upload"):
+        await Uploads(store).offset(Upload("team-a", ref, "ann"))
     with pytest.raises(BlobStoreError, match="list the log"):
         await Logs(store).append("a1", "out", 0, b"x")
     with pytest.raises(BlobStoreError, match="read the log"):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,14 @@ from dartjobs.models.reason import Category, Reason
 from dartjobs.models.spec import GIBIBYTE, JobSpec
 from dartjobs.models.state import JobState, ResourceState
 from dartjobs.services import jobs as service
+from dartjobs.services import packages
 from dartjobs.services.platform import Platform
 from dartjobs.services.watch import Until, watch
 from dartjobs.store import clusters
 from dartjobs.store.clusters import Registration
 from tests.fakes.platform import platform_at
+from tests.fakes.polling import eventually
+from tests.fakes.zips import pieces, ref_of, zipped
 
 
 @asynccontextmanager
@@ -67,3 +71,15 @@ async def test_a_queue_timeout_ends_it(tmp_path: Path) -> None:
         spec = JobSpec.model_validate({"entrypoint": "true", "timeouts": {"queued": "0s"}})
         over = await the_end(platform, (await service.submit(platform, "team", "ann", spec)).id)
         assert (over.attempt.reason, over.attempt.category) == (Reason.QUEUED_TIMEOUT, Category.TIMEOUT)
+
+
+async def test_packages_that_nobody_uses_are_swept(tmp_path: Path) -> None:
+    data = zipped(a=b"1")
+    ref, tick = ref_of(data), timedelta(milliseconds=5)
+    settings = ControllerSettings(package_retention=timedelta(0), package_sweep=tick)
+    async with platform_at(tmp_path) as platform:
+        await packages.put(platform, "team", ref, pieces(data), limit=1_000)
+        running = asyncio.create_task(Controller(platform, settings, "test").run())
+        assert await eventually(lambda: packages.head(platform, "team", ref), lambda found: found is None) is None
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

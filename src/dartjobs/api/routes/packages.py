@@ -1,22 +1,29 @@
-"""Packages: content-addressed zips of working directories."""
+"""Packages: content-addressed zips of working directories, uploaded in one request or in parts."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Header, Path, Request, Response
 
-from dartjobs.api.routes.common import Namespace, UsesPlatform, UsesSettings
+from dartjobs.api.problems import problem_response
+from dartjobs.api.routes.common import Namespace, User, UsesPlatform, UsesSettings
+from dartjobs.blobs.uploads import Upload
 from dartjobs.models.job import PackageInfo
-from dartjobs.models.problem import NotFoundError
+from dartjobs.models.problem import NotFoundError, Problem, UploadOffsetError
 from dartjobs.models.spec import PackageRef
+from dartjobs.services import packages
 
 router = APIRouter(tags=["packages"])
 Ref = Annotated[PackageRef, Path(description="`sha256:` and the hash of the bytes.")]
+Offset = Annotated[int, Header(ge=0, le=2**62, description="Bytes that were sent before: where this part begins.")]
+Complete = Annotated[
+    str, Header(pattern=r"^\?[01]$", description="`?1`: this is the last part (a boolean of RFC 9651).")
+]
 
 
 @router.head("/packages/{ref}")
 async def head(namespace: Namespace, ref: Ref, platform: UsesPlatform) -> Response:
     """Whether the package is stored, whole and verified."""
-    info = await platform.packages.head(namespace, ref)
+    info = await packages.head(platform, namespace, ref)
     if info is None:
         msg = f"Namespace {namespace} has no package {ref}."
         raise NotFoundError(msg)
@@ -34,6 +41,47 @@ async def put(
     settings: UsesSettings,
 ) -> PackageInfo:
     """Store a package; invisible until it is complete and its hash is right. 200 if it was there before."""
-    info, stored = await platform.packages.put(namespace, ref, request.stream(), limit=settings.package_limit)
+    info, stored = await packages.put(platform, namespace, ref, request.stream(), limit=settings.package_limit)
     response.status_code = 201 if stored else 200
     return info
+
+
+@router.head("/packages/{ref}/upload", status_code=204)
+async def upload_offset(namespace: Namespace, ref: Ref, user: User, platform: UsesPlatform) -> Response:
+    """How far the caller's upload of this package has come; 404 where none was begun."""
+    offset = await packages.received(platform, Upload(namespace, ref, user))
+    if offset == 0:
+        msg = f"{user} has begun no upload of {ref} in namespace {namespace}."
+        raise NotFoundError(msg)
+    return Response(status_code=204, headers=_standing(offset))
+
+
+@router.patch("/packages/{ref}/upload", status_code=204, responses={409: {"model": Problem}})
+async def upload(
+    namespace: Namespace,
+    ref: Ref,
+    user: User,
+    request: Request,
+    *,
+    upload_offset: Offset,
+    upload_complete: Complete = "?0",
+    platform: UsesPlatform,
+    settings: UsesSettings,
+) -> Response:
+    """Upload a part, as in draft-ietf-httpbis-resumable-upload. The last one is answered as a PUT is."""
+    one = Upload(namespace, ref, user)
+    complete, limit = upload_complete == "?1", settings.package_limit
+    try:
+        end = await packages.receive(platform, one, upload_offset, request.stream(), complete=complete, limit=limit)
+    except UploadOffsetError as error:
+        response = problem_response(error, request.state.request_id)
+        response.headers.update(_standing(error.offset or 0))
+        return response
+    if isinstance(end, int):
+        return Response(status_code=204, headers=_standing(end))
+    info, stored = end
+    return Response(info.model_dump_json(), 201 if stored else 200, media_type="application/json")
+
+
+def _standing(offset: int) -> dict[str, str]:
+    return {"Upload-Offset": str(offset), "Cache-Control": "no-store"}
