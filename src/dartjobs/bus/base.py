@@ -26,7 +26,15 @@ class Subscription(Protocol):
     """Hints on some topics since the subscription began."""
 
     async def wait(self, timeout_seconds: float) -> bool:
-        """True as soon as there was a hint since the last wait, False after the timeout."""
+        """True when it is time to look, False after the timeout.
+
+        It is time as soon as there was a hint since the last wait, and wherever one may have been missed: a bus that
+        cannot hear other processes says so at its own pace.
+        """
+        ...
+
+    def found(self) -> None:
+        """What was looked at had changed, so more may come soon: a bus that polls does so quickly for a while."""
         ...
 
 
@@ -34,9 +42,13 @@ class Bus(Protocol):
     """Publish and subscribe; at most once, in no order."""
 
     async def publish(self, topic: str) -> None:
-        """Hint at this topic. Never raises for a hint that is lost."""
+        """Hint at this topic. Never raises for a hint that is lost, and never waits for a network."""
         ...
 
     def subscribe(self, *topics: str) -> AbstractContextManager[Subscription]:
         """Hear hints on these topics while the context is open."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
         ...

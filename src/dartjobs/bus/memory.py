@@ -26,6 +26,9 @@ class MemorySubscription:
         self._event.clear()
         return True
 
+    def found(self) -> None:
+        """Nothing to do: every hint is heard."""
+
 
 class MemoryBus:
     """Hints between the tasks of one process."""
@@ -35,13 +38,12 @@ class MemoryBus:
 
     async def publish(self, topic: str) -> None:
         """Wake every subscriber of the topic."""
-        for subscription in self._subscriptions.get(topic, ()):
-            subscription.set()
+        self._wake(topic)
 
     @contextmanager
     def subscribe(self, *topics: str) -> Iterator[MemorySubscription]:
         """Hear hints on these topics while the context is open."""
-        subscription = MemorySubscription()
+        subscription = self._subscription()
         for topic in topics:
             self._subscriptions[topic].add(subscription)
         try:
@@ -51,3 +53,13 @@ class MemoryBus:
                 self._subscriptions[topic].discard(subscription)
                 if not self._subscriptions[topic]:
                     del self._subscriptions[topic]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def _subscription(self) -> MemorySubscription:
+        return MemorySubscription()
+
+    def _wake(self, topic: str) -> None:
+        for subscription in self._subscriptions.get(topic, ()):
+            subscription.set()
