@@ -4,6 +4,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from dartjobs.bus.open import open_bus
 from dartjobs.bus.polling import BUSY_PAUSE, BUSY_SECONDS, IDLE_PAUSE, PollingBus, pause
 from dartjobs.bus.redis import RedisBus
 from dartjobs.bus.settings import BusSettings
+from testbed.servers import Redis
 
 REDIS = os.environ.get("DARTJOBS_TEST_REDIS_URL")
 URLS = ["memory:", "polling:", *([REDIS] if REDIS else [])]
@@ -154,3 +156,23 @@ if REDIS:
                 await mine.publish(f"job:{number % 700}")
             await mine.publish("last")
             assert await hints.wait(LONG)
+
+    async def test_redis_may_be_killed_and_come_back(tmp_path: Path) -> None:
+        server = Redis(tmp_path)
+        await asyncio.to_thread(server.start)
+        mine, other = RedisBus(server.url), RedisBus(server.url)
+        try:
+            await asyncio.gather(mine.connected(), other.connected())
+            with other.subscribe("a") as hints, mine.subscribe("b") as mine_too:
+                assert await asyncio.gather(hints.wait(LONG), mine_too.wait(LONG))  # the subscriptions stand
+                server.kill()
+                assert all(await asyncio.gather(hints.wait(LONG), mine_too.wait(LONG)))  # both have noticed
+                await mine.publish("a")  # lost, and no error
+                await asyncio.to_thread(server.start)
+                await asyncio.gather(mine.connected(), other.connected())
+                await quiet(hints)
+                await mine.publish("a")
+                assert await hints.wait(LONG)
+        finally:
+            await asyncio.gather(mine.close(), other.close())
+            server.stop()
