@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 
 from dartjobs.core.world import Evidence, Exited, Failure, Observation, RayJob, RayJobStatus, Started, View
-from dartjobs.models.job import Attempt, StopIntent, SubmitIntent
+from dartjobs.models.job import Attempt, RequeueIntent, StopIntent, SubmitIntent
 from dartjobs.models.reason import Reason
 from dartjobs.models.spec import JobSpec, Retries, Timeouts
 from dartjobs.models.state import LEGAL_PAIRS, Pair, ResourceState
@@ -57,6 +57,7 @@ evidences = st.builds(
     log_end=st.none() | st.integers(0, 10),
 )
 intents = st.builds(SubmitIntent, submission_id=st.just("job-1"), cluster_uid=UIDS, head_uid=UIDS, at=MOMENTS)
+requeues = st.none() | st.builds(RequeueIntent, attempt=st.integers(1, 2), at=MOMENTS, by=st.just("ops"))
 stops = st.none() | st.builds(StopIntent, at=MOMENTS, by=st.just("ann"))
 
 
@@ -78,7 +79,9 @@ def attempts(draw: st.DrawFn, pair: Pair | None = None) -> Attempt:
         cluster_uid=draw(st.none() | UIDS),
         submit_intent=draw(st.none() | intents),
         driver_seen_at=draw(st.none() | MOMENTS),
-        stop_cause=draw(st.sampled_from([None, Reason.USER_STOP, Reason.JOB_TIMEOUT, Reason.PREEMPTED])),
+        stop_cause=draw(
+            st.sampled_from([None, Reason.USER_STOP, Reason.JOB_TIMEOUT, Reason.PREEMPTED, Reason.REQUEUED])
+        ),
         stop_sent_at=draw(st.none() | MOMENTS),
     )
 
@@ -92,6 +95,7 @@ views = st.builds(
     observation=observations,
     evidence=evidences,
     stop=stops,
+    requeue=requeues,
     blind_seconds=st.floats(0, 100),
     impossible=st.none() | st.just("no cluster has so many GPUs"),
 )

@@ -10,7 +10,7 @@ from dartjobs.core.policy import Policy
 from dartjobs.core.retries import retry_at
 from dartjobs.core.world import Act, Evidence, Move, Observation, RayJobStatus, View, Wait
 from dartjobs.models.job import StopIntent
-from dartjobs.models.reason import Category
+from dartjobs.models.reason import Category, Reason
 from dartjobs.models.state import JobState, ResourceState, is_legal_move
 from tests.properties import strategies
 
@@ -53,7 +53,9 @@ def test_terminated_needs_the_proof_that_nothing_is_left(view: View) -> None:
 
 @given(strategies.views)
 def test_an_unreachable_cluster_proves_nothing(view: View) -> None:
-    blind = replace(view, observation=Observation(reachable=False), evidence=Evidence(), stop=None, impossible=None)
+    blind = replace(
+        view, observation=Observation(reachable=False), evidence=Evidence(), stop=None, requeue=None, impossible=None
+    )
     unlimited = replace(blind, spec=view.spec.model_copy(update={"timeouts": type(view.spec.timeouts)()}))
     fresh = replace(unlimited, now=view.attempt.entered_at)
     decision = decide(fresh, POLICY)
@@ -102,6 +104,23 @@ def test_a_stop_is_honoured_in_every_state(view: View) -> None:
 
 
 @given(strategies.views)
+def test_a_requeue_ends_the_attempt_that_it_names_and_a_users_stop_beats_it(view: View) -> None:
+    fresh = replace(view, evidence=Evidence(), impossible=None, now=view.submitted_at)
+    decision = decide(fresh, POLICY)
+    named = view.requeue is not None and view.requeue.attempt == view.attempt.number
+    live = view.attempt.job_state in {JobState.WAITING, JobState.RUNNING}
+    if not isinstance(decision, Move) or view.attempt.resource_state is ResourceState.QUEUED or not live:
+        return
+    if view.stop is not None:
+        assert decision.reason is not Reason.REQUEUED
+    elif named:
+        assert decision.reason is Reason.REQUEUED
+    if decision.reason is Reason.REQUEUED:
+        assert decision.target.job_state in {JobState.STOPPED, JobState.STOPPING}
+        assert retry_at(fresh, decision, []) == (fresh.now if decision.target.job_state.is_final else None)
+
+
+@given(strategies.views)
 def test_a_head_is_only_killed_under_a_driver_that_is_to_stop(view: View) -> None:
     decision = decide(view, POLICY)
     if decision is Act.KILL_HEAD:
@@ -124,7 +143,7 @@ def test_no_user_error_is_retried_unless_asked_and_no_stop_ever(view: View) -> N
 @given(strategies.views)
 def test_a_live_ray_job_is_never_an_outcome(view: View) -> None:
     job = view.observation.ray_job
-    quiet = replace(view, evidence=Evidence(), stop=None, now=view.attempt.entered_at)
+    quiet = replace(view, evidence=Evidence(), stop=None, requeue=None, now=view.attempt.entered_at)
     if job is None or job.status not in {RayJobStatus.PENDING, RayJobStatus.RUNNING}:
         return
     if view.attempt.job_state is not JobState.RUNNING or view.attempt.submit_intent is None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dartjobs.core.retries import REQUEUES
 from dartjobs.core.world import Exited, Move, RayJob, RayJobStatus, View
 from dartjobs.models.reason import Category, Reason
 from dartjobs.models.state import JobState, Pair, ResourceState
@@ -9,7 +10,7 @@ from dartjobs.models.state import JobState, Pair, ResourceState
 WRONG_HEAD = 97
 """The runner's exit code on a head that is not the one of the submit intent."""
 _STARTABLE = {126, 127}
-_STOPS = {Reason.USER_STOP, Reason.PREEMPTED, Reason.DRAINED}
+_STOPS = {Reason.USER_STOP, *REQUEUES}
 _RAY_ERRORS = {
     "RUNTIME_ENV_SETUP_FAILURE": Reason.RUNTIME_ENV_FAILED,
     "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE": Reason.DRIVER_UNSCHEDULABLE,
@@ -51,8 +52,10 @@ def of_ray(view: View, job: RayJob) -> Move | None:
 
 
 def stopped(view: View, proof: str, *, exited: Exited | None = None) -> Move:
-    """The outcome of the stop's cause: STOPPED, or FAILED where a timeout was the cause."""
+    """The outcome of the stop's cause: FAILED for a timeout, else STOPPED. A user's stop beats a requeue."""
     cause = view.attempt.stop_cause or Reason.USER_STOP
+    if cause in REQUEUES and view.stop is not None:
+        cause = Reason.USER_STOP
     state = JobState.STOPPED if cause in _STOPS else JobState.FAILED
     extra: dict[str, Any] = {} if exited is None else {"exit_code": exited.code, "signal": exited.signal}
     return ended(view, state, cause, stop_message(view, cause), evidence={"proof": proof}, **extra)
@@ -93,10 +96,16 @@ def ended(
 def stop_message(view: View, cause: Reason) -> str:
     """Who asked, or which deadline passed, for the job's user."""
     if cause is Reason.USER_STOP and view.stop is not None:
-        return f"Stopped by {view.stop.by}" + (f": {view.stop.reason}" if view.stop.reason else ".")
+        return _by("Stopped", view.stop.by, view.stop.reason)
+    if cause is Reason.REQUEUED and view.requeue is not None:
+        return _by("Sent back to the queue", view.requeue.by, view.requeue.reason)
     if cause is Reason.JOB_TIMEOUT:
         return f"The job's timeout of {view.spec.timeouts.job} is over."
     return ""
+
+
+def _by(what: str, who: str, why: str) -> str:
+    return f"{what} by {who}" + (f": {why}" if why else ".")
 
 
 def _of_exit(view: View, exited: Exited) -> Move:

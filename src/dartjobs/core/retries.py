@@ -8,7 +8,8 @@ from dartjobs.models.reason import Category, Reason
 from dartjobs.models.state import JobState
 
 LONGEST_BACKOFF = timedelta(minutes=10)
-_REQUEUED = {Reason.PREEMPTED, Reason.DRAINED}
+REQUEUES = frozenset({Reason.PREEMPTED, Reason.DRAINED, Reason.REQUEUED})
+"""Ends after which the job is queued again at once, and no retry is spent."""
 
 
 def retry_at(view: View, move: Move, spent: Sequence[Category | None]) -> datetime | None:
@@ -21,7 +22,7 @@ def retry_at(view: View, move: Move, spent: Sequence[Category | None]) -> dateti
     """
     if view.stop is not None or not move.target.job_state.is_final:
         return None
-    if move.reason in _REQUEUED:
+    if move.reason in REQUEUES:
         return view.now
     category = move.reason.category
     if move.target.job_state is not JobState.FAILED or category is None or move.reason is Reason.JOB_TIMEOUT:

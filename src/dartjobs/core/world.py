@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import Enum, StrEnum, auto
 from typing import Any
 
-from dartjobs.models.job import Attempt, StopIntent
+from dartjobs.models.job import Attempt, RequeueIntent, StopIntent
 from dartjobs.models.reason import Reason
 from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import Pair
@@ -108,6 +108,8 @@ class View:
     observation: Observation
     evidence: Evidence = Evidence()
     stop: StopIntent | None = None
+    requeue: RequeueIntent | None = None
+    """The job's last one; it may mean an earlier attempt."""
     blind_seconds: float = 0.0
     """The cluster's sum of time in which its Sync Service saw nothing."""
     superseded: bool = False

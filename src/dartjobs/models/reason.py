@@ -50,6 +50,7 @@ class Reason(StrEnum):
     USER_STOP = "USER_STOP"
     PREEMPTED = "PREEMPTED"
     DRAINED = "DRAINED"
+    REQUEUED = "REQUEUED"
     SUBMIT_REFUSED = "SUBMIT_REFUSED"
     INTERNAL_ERROR = "INTERNAL_ERROR"
     TTL_OVER = "TTL_OVER"
@@ -78,7 +79,7 @@ _C = Category
 
 FACTS: dict[Reason, Facts] = {
     Reason.SUBMITTED: Facts(None, "the job was recorded"),
-    Reason.RETRIED: Facts(None, "another attempt was recorded after one that failed"),
+    Reason.RETRIED: Facts(None, "another attempt was recorded after one that ended"),
     Reason.CLAIMED: Facts(None, "a cluster with room took the attempt"),
     Reason.HEAD_READY: Facts(None, "the head of the Ray cluster answers"),
     Reason.DRIVER_STARTED: Facts(None, "the entrypoint was started"),
@@ -143,6 +144,7 @@ FACTS: dict[Reason, Facts] = {
     Reason.USER_STOP: Facts(_C.STOPPED, "a user asked for the stop"),
     Reason.PREEMPTED: Facts(_C.STOPPED, "a job of higher priority took its place"),
     Reason.DRAINED: Facts(_C.STOPPED, "an operator emptied the cluster"),
+    Reason.REQUEUED: Facts(_C.STOPPED, "an operator sent it back to the queue"),
     Reason.SUBMIT_REFUSED: Facts(
         _C.INTERNAL,
         "Ray refused the submission",

@@ -9,9 +9,9 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dartjobs.core.queueing import Queued
-from dartjobs.core.retries import retry_at
+from dartjobs.core.retries import REQUEUES, retry_at
 from dartjobs.core.world import Evidence, Move, View
-from dartjobs.models.job import Attempt, StopIntent, SubmitIntent
+from dartjobs.models.job import Attempt, RequeueIntent, StopIntent, SubmitIntent
 from dartjobs.models.reason import Category, Reason
 from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import JobState, Pair, ResourceState, is_legal_move
@@ -19,7 +19,7 @@ from dartjobs.store import evidence as evidence_store
 from dartjobs.store.database import StaleError, now
 from dartjobs.store.jobs import insert_attempt, lock_job, next_attempt
 from dartjobs.store.leases import Lease, check_lease
-from dartjobs.store.rows import attempt_of, resources_of, stop_of
+from dartjobs.store.rows import attempt_of, requeue_of, resources_of, stop_of
 from dartjobs.store.tables import attempts, clusters, jobs, transitions
 
 
@@ -36,6 +36,7 @@ class Loaded:
     spec: JobSpec
     submitted_at: datetime
     stop: StopIntent | None
+    requeue: RequeueIntent | None
     evidence: Evidence
     blind_seconds: float
     superseded: bool
@@ -56,6 +57,7 @@ async def load(conn: AsyncConnection, attempt_id: str) -> Loaded | None:
         spec=JobSpec.model_validate(job["spec"]),
         submitted_at=job["submitted_at"],
         stop=stop_of(dict(job)),
+        requeue=requeue_of(dict(job)),
         evidence=await evidence_store.read_evidence(conn, attempt_id),
         blind_seconds=blind or 0.0,
         superseded=job["latest"] != attempt.number,
@@ -145,6 +147,8 @@ async def record_move(conn: AsyncConnection, lease: Lease, view: View, move: Mov
     at = await _apply(conn, attempt, move, actor=actor)
     if job is None:
         return
+    if move.reason in REQUEUES and job["stop_at"] is not None and view.stop is None:
+        raise StaleError  # the stop came in between, and is the end's reason
     again = retry_at(_with_stop(view, job), move, await _spent(conn, attempt))
     if again is None:
         await conn.execute(update(jobs).where(jobs.c.id == attempt.job_id).values(finished_at=at))
@@ -159,11 +163,11 @@ async def record_intent(conn: AsyncConnection, lease: Lease, attempt: Attempt, i
     """Commit that the driver may now be submitted to this head, and to no other.
 
     Raises:
-        StaleError: the lease is lost, the attempt has changed, or its job is to be stopped.
+        StaleError: the lease is lost, the attempt has changed, or is to be stopped or queued again.
     """
     await check_lease(conn, lease)
     job = await lock_job(conn, attempt.job_id)
-    if job is None or job["stop_at"] is not None:
+    if job is None or job["stop_at"] is not None or job["requeue_attempt"] == attempt.number:
         raise StaleError
     values = {
         "intent_submission_id": intent.submission_id,

@@ -94,6 +94,7 @@ def view_of(loaded: Loaded, observation: Observation, impossible: str | None = N
         observation=observation,
         evidence=loaded.evidence,
         stop=loaded.stop,
+        requeue=loaded.requeue,
         blind_seconds=loaded.blind_seconds,
         superseded=loaded.superseded,
         impossible=impossible,

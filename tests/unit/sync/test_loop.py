@@ -1,8 +1,7 @@
 """The Sync Service brings database and cluster together, whatever fails in between."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -10,74 +9,23 @@ from pathlib import Path
 import pytest
 
 from dartjobs.core.policy import Policy
-from dartjobs.core.world import Failure, RayJob, RayJobStatus
-from dartjobs.models.job import Job
+from dartjobs.core.world import Failure
 from dartjobs.models.reason import Category, Reason
 from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import JobState, ResourceState
 from dartjobs.services import jobs as service
 from dartjobs.services.logs import LogQuery, open_log
 from dartjobs.services.platform import Platform
-from dartjobs.services.watch import Until, watch
-from dartjobs.store import attempts, evidence
-from dartjobs.sync.loop import SyncService
-from dartjobs.sync.settings import SyncSettings
+from dartjobs.store import attempts
 from tests.fakes.driver import REFUSED, FakeDriver, FakeHead
 from tests.fakes.platform import platform_at
-
-SPEC = JobSpec(entrypoint="true")
-TICK = timedelta(milliseconds=5)
-POLICY = Policy(poll=TICK, watch=TICK, unreachable=TICK, log_grace=timedelta(milliseconds=50))
-SETTINGS = SyncSettings(poll=timedelta(milliseconds=50))
-
-
-def service_of(platform: Platform, driver: FakeDriver) -> SyncService:
-    return SyncService(platform, driver, SETTINGS, holder="test", secret=b"s", installation="here", policy=POLICY)
-
-
-@asynccontextmanager
-async def syncing(platform: Platform, driver: FakeDriver) -> AsyncIterator[None]:
-    running = asyncio.create_task(service_of(platform, driver).run())
-    try:
-        yield
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+from tests.fakes.syncing import SPEC, TICK, report, service_of, started, syncing, the_end, until
 
 
 @pytest.fixture
 async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
     async with platform_at(tmp_path) as one:
         yield one
-
-
-async def until(platform: Platform, job_id: str, holds: Callable[[Job], bool]) -> Job:
-    async with asyncio.timeout(20):
-        while True:
-            job = await service.get(platform, "team", job_id)
-            if holds(job):
-                return job
-            await asyncio.sleep(0.005)
-
-
-async def the_end(platform: Platform, job_id: str) -> Job:
-    async with asyncio.timeout(20):
-        seen = [change async for change in watch(platform, "team", job_id, (0, 0), Until.TERMINATED)]
-    assert isinstance(seen[-1], Job)
-    return seen[-1]
-
-
-async def report(platform: Platform, attempt_id: str, kind: str, **body: object) -> None:
-    await platform.database.write(partial(evidence.report, attempt_id=attempt_id, kind=kind, body=body))
-
-
-async def started(platform: Platform, driver: FakeDriver, spec: JobSpec = SPEC) -> Job:
-    job = await service.submit(platform, "team", "ann", spec)
-    await until(platform, job.id, lambda one: one.attempt.driver_seen_at is not None)
-    head = driver.heads[job.attempt.id]
-    head.job = RayJob(RayJobStatus.RUNNING)
-    await report(platform, job.attempt.id, "start", head_uid=head.head_uid, pid=1)
-    return await until(platform, job.id, lambda one: one.job_state is JobState.RUNNING)
 
 
 async def test_a_job_goes_its_way_and_leaves_nothing(platform: Platform) -> None:
@@ -148,8 +96,7 @@ async def test_a_driver_that_no_stop_ends_dies_with_its_head(platform: Platform)
     driver = FakeDriver()
     spec = JobSpec.model_validate({"entrypoint": "true", "stop_grace_period": "0s", "timeouts": {"stopping": "0s"}})
     no_margin = Policy(poll=TICK, watch=TICK, stop_margin=timedelta(0), log_grace=timedelta(0))
-    running = SyncService(platform, driver, SETTINGS, holder="t", secret=b"s", installation="h", policy=no_margin)
-    task = asyncio.create_task(running.run())
+    task = asyncio.create_task(service_of(platform, driver, policy=no_margin).run())
     job = await started(platform, driver, spec)
     await service.stop(platform, "team", job.id, by="bob", reason="")
     over = await the_end(platform, job.id)

@@ -40,6 +40,8 @@ def stop_cause(view: View) -> Reason | None:
         return Reason.USER_STOP
     if deadlines.is_over(deadlines.job_deadline(view), view.now):
         return Reason.JOB_TIMEOUT
+    if view.requeue is not None and view.requeue.attempt == view.attempt.number:
+        return Reason.REQUEUED
     return None
 
 
@@ -48,7 +50,7 @@ def before_the_driver(view: View) -> Move | None:
     cause = stop_cause(view)
     if cause is None:
         return None
-    state = JobState.STOPPED if cause is Reason.USER_STOP else JobState.FAILED
+    state = JobState.FAILED if cause is Reason.JOB_TIMEOUT else JobState.STOPPED
     evidence = {"driver": "never submitted"}
     return outcome.ended(view, state, cause, outcome.stop_message(view, cause), evidence=evidence)
 
