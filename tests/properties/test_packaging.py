@@ -3,6 +3,7 @@
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager
 from pathlib import Path
@@ -11,7 +12,8 @@ from zipfile import ZipFile
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dartjobs.client.packaging import pack
+from dartjobs.client.packaging import DEFAULT_LIMIT, pack
+from dartjobs.client.stat_index import RACY, StatIndex
 
 NAMES = st.sampled_from(["a", "b", "ab", "c.py", "d.log", "build"])
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
@@ -99,6 +101,36 @@ def test_what_is_packed_is_what_git_leaves(files: dict[str, bytes], ignores: dic
     texts = {f"{base}{kind}": text.encode() for base, text in ignores.items()}
     with laid_out(texts | files) as folder:
         assert packed_files(folder) == git_files(folder, kind)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TREES, IGNORE_FILES, TREES, IGNORE_FILES)
+def test_what_is_known_is_what_would_be_packed(
+    files: dict[str, bytes], ignores: dict[str, str], fresh: dict[str, bytes], rules: dict[str, str]
+) -> None:
+    first = {f"{base}.gitignore": text.encode() for base, text in ignores.items()} | files
+    second = {f"{base}.rayignore": text.encode() for base, text in rules.items()} | fresh
+    with laid_out(first) as folder:
+        index = StatIndex(folder.parent / "cache", lambda: time.time_ns() + 2 * RACY)
+        assert index.known(folder, limit=DEFAULT_LIMIT) is None
+        with pack(folder, index=index) as package:
+            found = index.known(folder, limit=DEFAULT_LIMIT)
+            assert found is not None
+            assert found.ref == package.ref
+        let_the_clock_go_on(folder.parent / "scratch")
+        for path, content in second.items():
+            if (folder / path).parent.is_dir() and not (folder / path).is_dir():
+                (folder / path).write_bytes(content)
+        changed = index.known(folder, limit=DEFAULT_LIMIT)
+        assert changed is None or changed.ref == ref_of(folder)
+
+
+def let_the_clock_go_on(scratch: Path) -> None:
+    """So that a change now has another time than one before."""
+    scratch.touch()
+    first = scratch.stat().st_ctime_ns
+    while scratch.stat().st_ctime_ns == first:
+        scratch.touch()
 
 
 def git_files(folder: Path, kind: str) -> set[str]:

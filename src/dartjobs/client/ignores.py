@@ -7,9 +7,10 @@ such as `[[:digit:]]`, is not understood, as pathspec does not.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pathspec.patterns.gitignore.base import GitIgnorePatternError
-from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+if TYPE_CHECKING:
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 IGNORE_FILES = (".gitignore", ".rayignore")
 """Each kind stands on its own, as with Ray: what one ignores, the other cannot bring back."""
@@ -19,7 +20,7 @@ IGNORE_FILES = (".gitignore", ".rayignore")
 class Rule:
     """One line of an ignore file."""
 
-    pattern: GitIgnoreSpecPattern
+    pattern: "GitIgnoreSpecPattern"
     only_folders: bool
 
     def names(self, path: str, *, is_folder: bool) -> bool:
@@ -54,7 +55,7 @@ def parse(kind: str, base: str, text: str) -> tuple[IgnoreFile, list[str]]:
     for line in map(_stripped, text.split("\n")):
         try:
             pattern = _pattern(line.removesuffix("/"))
-        except (GitIgnorePatternError, re.error):
+        except (ValueError, re.error):
             invalid.append(line)
             continue
         if pattern.include is not None:
@@ -74,9 +75,17 @@ def ignored(path: str, files: Sequence[IgnoreFile], *, is_folder: bool) -> bool:
     return False
 
 
-def _pattern(text: str) -> GitIgnoreSpecPattern:
+def _pattern(text: str) -> "GitIgnoreSpecPattern":
+    """Compile it.
+
+    Raises:
+        ValueError: it is not understood; pathspec's own error is one.
+        re.error: it is not either.
+    """
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern  # noqa: PLC0415 - unchanged code needs no rules
+
     if "[[" in text:
-        raise GitIgnorePatternError(text)
+        raise ValueError(text)
     return GitIgnoreSpecPattern(text)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
+from dartjobs.client.stat_index import Known, StatIndex
 from dartjobs.client.tree import OR_IGNORE, File, PackagingError, Tree, printable, reason, scan, unreadable
 
 __all__ = ["DEFAULT_LIMIT", "Package", "PackagingError", "pack", "write_zip"]
@@ -55,17 +56,21 @@ class Package:
         self.close()
 
 
-def pack(folder: Path, *, limit: int = DEFAULT_LIMIT, destination: Path | None = None) -> Package:
+def pack(
+    folder: Path, *, limit: int = DEFAULT_LIMIT, destination: Path | None = None, index: StatIndex | None = None
+) -> Package:
     """Pack `folder` into a zip of at most `limit` bytes, in a temporary file or at `destination`.
 
     Left out are what `.gitignore` and `.rayignore` files name, what Ray leaves out by default and, with a warning,
     sockets, pipes, devices and dangling links. Links are followed within the folder: Ray's unpacker keeps none.
+    What came of it is remembered in `index`, if one is given.
 
     Raises:
         PackagingError: no folder, unreadable or changing files, links that lead out or in circles, or too much in it.
             It names up to ten paths, relative to the folder, and what to do.
     """
     tree = scan(folder)
+    before = None if index is None else index.before(tree.root, tree.ignored)
     total = sum(file.size for file in tree.files)
     if total > limit * MOST_EXPANSION:
         raise _too_large(tree, limit)
@@ -79,6 +84,8 @@ def pack(folder: Path, *, limit: int = DEFAULT_LIMIT, destination: Path | None =
     except OSError as error:
         msg = f"The package cannot be written ({reason(error)}); make room, or set TMPDIR to a folder that has it."
         raise PackagingError(msg) from error
+    if index is not None:
+        index.remember(tree.root, tree.ignored, before, Known(ref, size, tree.warnings))
     return Package(ref, path, size, len(tree.files), tree.warnings, temporary=destination is None)
 
 

@@ -42,6 +42,8 @@ class Tree:
     root: str
     files: list[File] = field(default_factory=list)
     empty: list[File] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    """Paths that an ignore file leaves out; what lies below them was not looked at."""
     warnings: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -127,7 +129,10 @@ def _scan_folder(tree: Tree, folder: _Folder) -> Iterator[_Folder]:
     ignores = (*folder.ignores, *_ignore_files(tree, folder.name, entries))
     for entry in entries:
         name = folder.name + entry.name
-        if entry.name in ALWAYS_IGNORED or ignored(name, ignores, is_folder=_is_folder(entry)):
+        if entry.name in ALWAYS_IGNORED:
+            continue
+        if ignored(name, ignores, is_folder=is_folder(entry)):
+            tree.ignored.append(name)
             continue
         try:
             place = _scan_entry(tree, name, entry, folder)
@@ -163,7 +168,8 @@ def _scan_entry(tree: Tree, name: str, entry: os.DirEntry[str], folder: _Folder)
     return None
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder, or a link to one."""
     try:
         return entry.is_dir()
     except OSError:
