@@ -1,26 +1,32 @@
 """Connections, transactions and the database's clock."""
 
 import asyncio
+import random
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, event, select
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from pydantic import SecretStr
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from dartjobs.models.problem import UnavailableError
+from dartjobs.store.engines import WRITE, Engines
+from dartjobs.store.failures import Failure, Patience, failure_of
+from dartjobs.store.settings import DatabaseSettings
 from dartjobs.store.tables import Instant
 
 T = TypeVar("T")
-_TRIES = 5
-_LOCK_WAIT_SECONDS = 30.0
+Work = Callable[[AsyncConnection], Awaitable[T]]
+_UNSURE = "dartjobs_unsure"
 
 
 class StaleError(Exception):
@@ -51,82 +57,141 @@ async def now(conn: AsyncConnection) -> datetime:
     return moment
 
 
+def may_be_committed(conn: AsyncConnection) -> bool:
+    """Whether an earlier run of this very transaction may have been committed: the reply to its COMMIT was lost.
+
+    Whoever inserts a row under an id of its own then looks for that row first. Guarded updates need not: they find that
+    the row has changed. Nor do upserts: they change nothing.
+    """
+    return bool(conn.sync_connection and conn.sync_connection.get_execution_options().get(_UNSURE, False))
+
+
+@dataclass(slots=True)
+class _Run:
+    """What is known of a transaction over all its runs."""
+
+    write: bool
+    committing: bool = False
+    unsure: bool = False
+
+
 class Database:
     """One database, with transactions that are retried whole.
 
-    Dialect notes. SQLite: WAL, `synchronous=FULL`, writers take `BEGIN IMMEDIATE` one after another; one process tree.
+    Each runs in a task of its own, so that a caller who is cancelled leaves no lock, no half of a transaction and no
+    connection on which somebody else's answer is still to come: the transaction goes to its end without him.
+
+    **Every write must be safe to run twice.** The reply to a COMMIT can be lost, and then nobody knows whether it was
+    made. See `may_be_committed`.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine: AsyncEngine = create_async_engine(url)
+    def __init__(self, settings: DatabaseSettings, *, luck: Callable[[], float] = random.random) -> None:
+        self._engines = Engines(settings)
+        self._patience = Patience(settings.retry_seconds)
+        self._timeout = None if self._engines.is_sqlite else settings.transaction_timeout
+        self._luck = luck
         self._writing = asyncio.Lock()
-        self._is_sqlite = self._engine.dialect.name == "sqlite"
-        if self._is_sqlite:
-            _prepare_sqlite(self._engine)
+        self._running: set[asyncio.Task[Any]] = set()
 
     @classmethod
     def at(cls, path: Path) -> Self:
-        """The embedded default: a SQLite file."""
-        return cls(f"sqlite+aiosqlite:///{path}")
+        """The embedded default: a SQLite file, used by one process tree."""
+        return cls(DatabaseSettings(url=SecretStr(f"sqlite+aiosqlite:///{path}")))
 
     @property
     def engine(self) -> AsyncEngine:
-        """For migrations only."""
-        return self._engine
+        """For migrations and tests only."""
+        return self._engines.writer
 
-    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Run `work` in a transaction that only reads.
+    async def read(self, work: Work[T]) -> T:
+        """Run `work`, which only reads; it may be run several times.
 
         Raises:
             UnavailableError: the database cannot be reached.
         """
-        return await self._run(work, write=False)
+        return await self._shielded(self._persist(work, _Run(write=False)))
 
-    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Run `work` in one transaction and commit it; the whole is tried again when another one was in the way.
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` in one transaction and commit it; the whole is run again when another one was in the way.
 
         Raises:
-            UnavailableError: the database cannot be reached, or was locked for too long. Nothing was committed.
+            UnavailableError: the database cannot be reached, or was locked for too long.
         """
-        if not self._is_sqlite:
-            return await self._run(work, write=True)
-        async with self._writing:
-            return await self._run(work, write=True)
+        return await self._shielded(self._write(work))
 
-    async def _run(self, work: Callable[[AsyncConnection], Awaitable[T]], *, write: bool) -> T:
-        for trial in range(1, _TRIES + 1):
+    async def close(self) -> None:
+        """Wait for transactions whose callers have gone, then close every connection."""
+        if self._running:
+            await asyncio.wait(self._running)
+        await self._engines.close()
+
+    async def _shielded(self, transaction: Awaitable[T]) -> T:
+        task = asyncio.ensure_future(transaction)
+        self._running.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    def _forget(self, task: "asyncio.Future[Any]") -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # its caller may have gone: then nobody else asks for it, and asyncio would complain
+
+    async def _write(self, work: Work[T]) -> T:
+        run = _Run(write=True)
+        if not self._engines.is_sqlite:
+            return await self._persist(work, run)
+        async with self._writing:
+            return await self._persist(work, run)
+
+    async def _persist(self, work: Work[T], run: _Run) -> T:
+        began, number = time.monotonic(), 0
+        while True:
+            number += 1
             try:
-                async with self._engine.connect() as plain:
-                    conn = await plain.execution_options(dartjobs_write=write)
-                    async with conn.begin():
-                        return await work(conn)
+                return await self._once(work, run)
             except PoolTimeoutError as error:
                 msg = "Every connection to the database is in use; try again in a moment."
                 raise UnavailableError(msg) from error
-            except (OperationalError, IntegrityError) as error:
-                if trial == _TRIES:
-                    raise _unavailable(error) from error
-        raise AssertionError
+            except DBAPIError as error:
+                failure = failure_of(error)
+                run.unsure = run.unsure or (run.committing and failure is Failure.LOST)
+                delay = self._patience.delay(failure, number, time.monotonic() - began, self._luck())
+                if delay is None:
+                    raise _given_up(error, failure, run) from error
+            await asyncio.sleep(delay)
 
-    async def close(self) -> None:
-        """Close every connection."""
-        await self._engine.dispose()
+    async def _once(self, work: Work[T], run: _Run) -> T:
+        run.committing = False
+        try:
+            async with asyncio.timeout(self._timeout) as limit:
+                return await (self._write_once(work, run) if run.write else self._read_once(work))
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            self._engines.distrust()
+            msg = f"The database did not answer in {self._timeout:g} s. {_outcome(run)}"
+            raise UnavailableError(msg) from error
+
+    async def _read_once(self, work: Work[T]) -> T:
+        async with self._engines.reader.connect() as conn:
+            return await work(conn)
+
+    async def _write_once(self, work: Work[T], run: _Run) -> T:
+        async with self._engines.writer.connect() as conn:
+            await conn.execution_options(**{WRITE: True, _UNSURE: run.unsure})
+            async with conn.begin():
+                result = await work(conn)
+                run.committing = True
+            return result
 
 
-def _unavailable(error: DBAPIError) -> UnavailableError:
-    return UnavailableError(f"The database did not do it ({error.orig}). Nothing was changed; try again in a moment.")
+def _given_up(error: DBAPIError, failure: Failure, run: _Run) -> Exception:
+    if failure in {Failure.FAULT, Failure.DUPLICATE}:
+        return error
+    return UnavailableError(f"The database did not do it ({error.orig}). {_outcome(run)}")
 
 
-def _prepare_sqlite(engine: AsyncEngine) -> None:
-    @event.listens_for(engine.sync_engine, "connect")
-    def _on_connect(connection: DBAPIConnection, _record: object) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={int(_LOCK_WAIT_SECONDS * 1000)}"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get("dartjobs_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+def _outcome(run: _Run) -> str:
+    if run.unsure or run.committing:
+        return "Whether the change was made is not known; asking for it again does no harm."
+    return "Nothing was changed; try again in a moment."

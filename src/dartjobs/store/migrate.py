@@ -1,24 +1,65 @@
 """Bring a database's schema to this version."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dartjobs.models.problem import UnavailableError
 from dartjobs.store.database import Database
+from dartjobs.store.engines import WRITE
+from dartjobs.store.failures import Failure, failure_of
+
+_LOCK_SECONDS = 600
 
 
-async def upgrade(database: Database) -> None:
-    """Run every migration that this database has not seen."""
-    async with database.engine.connect() as plain:
-        conn = await plain.execution_options(dartjobs_write=True)
-        async with conn.begin():
-            await conn.run_sync(_upgrade)
+async def upgrade(database: Database, revision: str = "head") -> None:
+    """Run every migration, up to `revision`, that this database has not seen; one process at a time, the others wait.
+
+    On SQLite the whole is one transaction. MySQL and MariaDB commit at every step: an upgrade that breaks off is taken up
+    again where it stopped (`migrations/steps.py`).
+
+    Raises:
+        UnavailableError: the database cannot be reached, or another upgrade took longer than ten minutes.
+    """
+    try:
+        async with database.engine.connect() as conn, _alone(conn):
+            await conn.execution_options(**{WRITE: True})
+            async with conn.begin():
+                await conn.run_sync(_upgrade, revision)
+    except DBAPIError as error:
+        if failure_of(error) is Failure.FAULT:
+            raise
+        msg = f"The database cannot be upgraded now ({error.orig})."
+        raise UnavailableError(msg) from error
 
 
-def _upgrade(connection: Connection) -> None:
+@asynccontextmanager
+async def _alone(conn: AsyncConnection) -> AsyncIterator[None]:
+    """The named lock of this database, which the server takes back when the connection ends; SQLite locks as it begins."""
+    if conn.dialect.name == "sqlite":
+        yield
+        return
+    name = func.concat("dartjobs-upgrade-", func.sha1(func.database()))
+    if await conn.scalar(select(func.get_lock(name, _LOCK_SECONDS))) != 1:
+        msg = f"Another upgrade of this database has not ended in {_LOCK_SECONDS} s."
+        raise UnavailableError(msg)
+    await conn.commit()
+    try:
+        yield
+    finally:
+        if not conn.invalidated:
+            await conn.execute(select(func.release_lock(name)))
+            await conn.commit()
+
+
+def _upgrade(connection: Connection, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

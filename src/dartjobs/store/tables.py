@@ -1,6 +1,11 @@
-"""The tables. Times are BIGINT microseconds since 1970 UTC: no engine rounds them, and none has a time zone."""
+"""The tables. Times are BIGINT microseconds since 1970 UTC: no engine rounds them, and none has a time zone.
 
+Ids, names and every other text compare byte by byte on every engine (`migrations/steps.py` chooses the collations).
+"""
+
+import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -16,7 +21,8 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -37,6 +43,21 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + timedelta(microseconds=int(str(value)))
 
 
+class _JsonText(TypeDecorator[object]):
+    """JSON as text, which reads back as it was written: MySQL's own JSON sorts keys and rewrites numbers."""
+
+    impl = mysql.LONGTEXT
+    cache_ok = True
+
+    def process_bind_param(self, value: object, _dialect: Dialect) -> str | None:
+        """To text; None is NULL."""
+        return None if value is None else json.dumps(value)
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> object:
+        """From text."""
+        return None if value is None else json.loads(value)
+
+
 metadata = MetaData(
     naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s"}
 )
@@ -44,10 +65,15 @@ _ID = String(64)
 _NAME = String(63)
 _STATE = String(16)
 _REASON = String(32)
+_TEXT: TypeEngine[str] = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+"""MySQL's TEXT ends at 64 KiB."""
+_JSON: TypeEngine[Any] = JSON(none_as_null=True).with_variant(_JsonText(), "mysql", "mariadb")
+_SECONDS: TypeEngine[float] = Float().with_variant(mysql.DOUBLE(asdecimal=False), "mysql", "mariadb")
+"""MySQL's FLOAT has seven digits."""
 _ROW_ID = BigInteger().with_variant(Integer, "sqlite")
 """SQLite counts up only a column whose type is exactly INTEGER."""
 
-meta = Table("meta", metadata, Column("name", _NAME, primary_key=True), Column("value", Text, nullable=False))
+meta = Table("meta", metadata, Column("name", _NAME, primary_key=True), Column("value", _TEXT, nullable=False))
 
 jobs = Table(
     "jobs",
@@ -57,7 +83,7 @@ jobs = Table(
     Column("name", _NAME, nullable=False),
     Column("user", String(255), nullable=False),
     Column("priority", Integer, nullable=False),
-    Column("spec", JSON, nullable=False),
+    Column("spec", _JSON, nullable=False),
     Column("submitted_at", Instant, nullable=False),
     Column("finished_at", Instant),
     Column("latest", Integer, nullable=False),
@@ -65,11 +91,11 @@ jobs = Table(
     Column("retry_of", _ID),
     Column("stop_at", Instant),
     Column("stop_by", String(255)),
-    Column("stop_reason", Text),
+    Column("stop_reason", _TEXT),
     Column("requeue_attempt", Integer),
     Column("requeue_at", Instant),
     Column("requeue_by", String(255)),
-    Column("requeue_reason", Text),
+    Column("requeue_reason", _TEXT),
     Index(None, "namespace", "id"),
     Index(None, "namespace", "name", "id"),
     Index(None, "namespace", "user", "id"),
@@ -94,7 +120,7 @@ idempotency = Table(
     Column("user", String(255), primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("body_hash", String(64), nullable=False),
-    Column("job_ids", JSON, nullable=False),
+    Column("job_ids", _JSON, nullable=False),
     Column("at", Instant, nullable=False),
     Index(None, "at"),
 )
@@ -111,7 +137,7 @@ attempts = Table(
     Column("cpu_milli", BigInteger, nullable=False),
     Column("memory", BigInteger, nullable=False),
     Column("gpu", Integer, nullable=False),
-    Column("selector", JSON(none_as_null=True)),
+    Column("selector", _JSON),
     Column("due_at", Instant),
     Column("cluster", _NAME),
     Column("resource_state", _STATE, nullable=False),
@@ -119,11 +145,11 @@ attempts = Table(
     Column("version", Integer, nullable=False),
     Column("reason", _REASON, nullable=False),
     Column("category", _REASON),
-    Column("message", Text, nullable=False),
+    Column("message", _TEXT, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("entered_at", Instant, nullable=False),
     Column("not_before", Instant),
-    Column("blind_at_entry", Float, nullable=False, default=0.0),
+    Column("blind_at_entry", _SECONDS, nullable=False, default=0.0),
     Column("cluster_uid", _ID),
     Column("intent_submission_id", String(128)),
     Column("intent_cluster_uid", _ID),
@@ -164,9 +190,9 @@ transitions = Table(
     Column("job_state", _STATE, nullable=False),
     Column("reason", _REASON, nullable=False),
     Column("category", _REASON),
-    Column("message", Text, nullable=False),
+    Column("message", _TEXT, nullable=False),
     Column("actor", String(255), nullable=False),
-    Column("evidence", JSON, nullable=False),
+    Column("evidence", _JSON, nullable=False),
     Column("at", Instant, nullable=False),
     Index(None, "job_id", "attempt", "version"),
 )
@@ -177,7 +203,7 @@ evidence = Table(
     Column("attempt_id", _ID, primary_key=True),
     Column("kind", String(16), primary_key=True),
     Column("at", Instant, nullable=False),
-    Column("body", JSON, nullable=False),
+    Column("body", _JSON, nullable=False),
 )
 
 wakeups = Table(
@@ -193,10 +219,10 @@ clusters = Table(
     metadata,
     Column("name", _NAME, primary_key=True),
     Column("identity", _ID, nullable=False),
-    Column("labels", JSON, nullable=False),
-    Column("capacity", JSON, nullable=False),
+    Column("labels", _JSON, nullable=False),
+    Column("capacity", _JSON, nullable=False),
     Column("schedulable", Integer, nullable=False),
-    Column("blind_seconds", Float, nullable=False),
+    Column("blind_seconds", _SECONDS, nullable=False),
     Column("seen_at", Instant, nullable=False),
     Column("unreachable_since", Instant),
     Column("lost_at", Instant),
@@ -256,5 +282,5 @@ audit = Table(
     Column("action", _NAME, nullable=False),
     Column("namespace", _NAME, nullable=False),
     Column("job_id", _ID),
-    Column("detail", Text, nullable=False),
+    Column("detail", _TEXT, nullable=False),
 )

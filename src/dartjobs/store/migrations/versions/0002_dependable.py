@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from dartjobs.models.quantity import parse_quantity
+from dartjobs.store.migrations import steps
 
 revision = "0002"
 down_revision = "0001"
@@ -31,7 +32,7 @@ def upgrade() -> None:
 
 
 def _create_tables() -> None:
-    op.create_table(
+    steps.create_table(
         "job_labels",
         sa.Column("job_id", sa.String(length=64), nullable=False),
         sa.Column("key", sa.String(length=317), nullable=False),
@@ -39,27 +40,27 @@ def _create_tables() -> None:
         sa.Column("namespace", sa.String(length=63), nullable=False),
         sa.PrimaryKeyConstraint("job_id", "key"),
     )
-    op.create_index(
+    steps.create_index(
         op.f("ix_job_labels_namespace_key_value_job_id"), "job_labels", ["namespace", "key", "value", "job_id"]
     )
-    op.create_table(
+    steps.create_table(
         "idempotency",
         sa.Column("namespace", sa.String(length=63), nullable=False),
         sa.Column("user", sa.String(length=255), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("body_hash", sa.String(length=64), nullable=False),
-        sa.Column("job_ids", sa.JSON(), nullable=False),
+        sa.Column("job_ids", steps.JSON, nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("namespace", "user", "key"),
     )
-    op.create_index(op.f("ix_idempotency_at"), "idempotency", ["at"])
-    op.create_table(
+    steps.create_index(op.f("ix_idempotency_at"), "idempotency", ["at"])
+    steps.create_table(
         "gateways",
         sa.Column("cluster", sa.String(length=63), nullable=False),
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("cluster"),
     )
-    op.create_table(
+    steps.create_table(
         "packages",
         sa.Column("namespace", sa.String(length=63), nullable=False),
         sa.Column("ref", sa.String(length=80), nullable=False),
@@ -70,7 +71,7 @@ def _create_tables() -> None:
         sa.Column("deleting", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("namespace", "ref"),
     )
-    op.create_index(op.f("ix_packages_used_at"), "packages", ["used_at"])
+    steps.create_index(op.f("ix_packages_used_at"), "packages", ["used_at"])
 
 
 def _extend_jobs() -> None:
@@ -80,29 +81,26 @@ def _extend_jobs() -> None:
         sa.Column("requeue_attempt", sa.Integer()),
         sa.Column("requeue_at", sa.BigInteger()),
         sa.Column("requeue_by", sa.String(length=255)),
-        sa.Column("requeue_reason", sa.Text()),
+        sa.Column("requeue_reason", steps.TEXT),
     ):
-        op.add_column("jobs", column)
-    op.create_index(op.f("ix_jobs_namespace_name_id"), "jobs", ["namespace", "name", "id"])
-    op.create_index(op.f("ix_jobs_namespace_user_id"), "jobs", ["namespace", "user", "id"])
-    op.create_index(op.f("ix_jobs_namespace_package"), "jobs", ["namespace", "package"])
+        steps.add_column("jobs", column)
+    steps.create_index(op.f("ix_jobs_namespace_name_id"), "jobs", ["namespace", "name", "id"])
+    steps.create_index(op.f("ix_jobs_namespace_user_id"), "jobs", ["namespace", "user", "id"])
+    steps.create_index(op.f("ix_jobs_namespace_package"), "jobs", ["namespace", "package"])
 
 
 def _extend_attempts() -> None:
-    for name, kind in (*_TYPES.items(), ("selector", sa.JSON()), ("due_at", sa.BigInteger())):
-        op.add_column("attempts", sa.Column(name, kind))
+    for name, kind in (*_TYPES.items(), ("selector", steps.JSON), ("due_at", sa.BigInteger())):
+        steps.add_column("attempts", sa.Column(name, kind))
     _fill()
-    op.drop_index(op.f("ix_attempts_resource_state_priority_id"), table_name="attempts")
-    with op.batch_alter_table("attempts") as batch:
-        batch.drop_column("priority")
-        for name in _OF_ATTEMPTS:
-            batch.alter_column(name, existing_type=_TYPES[name], nullable=False)
-    op.create_index(
+    steps.drop_index(op.f("ix_attempts_resource_state_priority_id"), "attempts")
+    steps.settle("attempts", drop=["priority"], not_null=_TYPES)
+    steps.create_index(
         op.f("ix_attempts_resource_state_queue_rank_id"), "attempts", ["resource_state", "queue_rank", "id"]
     )
-    op.create_index(op.f("ix_attempts_resource_state_due_at"), "attempts", ["resource_state", "due_at"])
-    op.create_index(op.f("ix_attempts_namespace_job_state_job_id"), "attempts", ["namespace", "job_state", "job_id"])
-    op.create_index(op.f("ix_attempts_namespace_cluster_job_id"), "attempts", ["namespace", "cluster", "job_id"])
+    steps.create_index(op.f("ix_attempts_resource_state_due_at"), "attempts", ["resource_state", "due_at"])
+    steps.create_index(op.f("ix_attempts_namespace_job_state_job_id"), "attempts", ["namespace", "job_state", "job_id"])
+    steps.create_index(op.f("ix_attempts_namespace_cluster_job_id"), "attempts", ["namespace", "cluster", "job_id"])
 
 
 def _extend_clusters() -> None:
@@ -111,7 +109,7 @@ def _extend_clusters() -> None:
         sa.Column("lost_at", sa.BigInteger()),
         sa.Column("lost_by", sa.String(length=255)),
     ):
-        op.add_column("clusters", column)
+        steps.add_column("clusters", column)
 
 
 def _fill() -> None:
@@ -129,6 +127,7 @@ def _fill() -> None:
         conn.execute(sa.update(selector).where(selector.c.job_id == row.id).values(selector=wanted))
         package = (spec.get("runtime_env") or {}).get("working_dir")
         conn.execute(sa.update(jobs).where(jobs.c.id == row.id).values(package=package))
+        conn.execute(sa.delete(labels).where(labels.c.job_id == row.id))  # of an upgrade that broke off
         for key, value in (spec.get("labels") or {}).items():
             label = {"job_id": row.id, "key": key, "value": value, "namespace": row.namespace}
             conn.execute(sa.insert(labels).values(label))
