@@ -1,4 +1,4 @@
-"""A platform on a SQLite file and an object store in memory: real parts, small."""
+"""A platform on a database of any engine and an object store in memory: real parts, small."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,20 +18,16 @@ from dartjobs.services.platform import Platform
 from dartjobs.store import leases
 from dartjobs.store.database import Database
 from dartjobs.store.leases import Lease
-from dartjobs.store.migrate import upgrade
+from tests.fakes.engines import database_on
 
 MINUTE = timedelta(minutes=1)
 
 
 @asynccontextmanager
-async def platform_at(folder: Path) -> AsyncIterator[Platform]:
-    """A fresh platform whose database lies in this folder."""
-    database = Database.at(folder / "test.db")
-    await upgrade(database)
-    try:
+async def platform_at(folder: Path, engine: str = "sqlite") -> AsyncIterator[Platform]:
+    """A fresh platform on this engine; a SQLite database lies in this folder."""
+    async with database_on(engine, folder) as database:
         yield parts_of(database, MemoryBus(), open_store("memory://"))
-    finally:
-        await database.close()
 
 
 def parts_of(database: Database, bus: Bus, store: ObjectStore) -> Platform:

@@ -1,5 +1,6 @@
 """Bring a database's schema to this version."""
 
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,8 +22,8 @@ _LOCK_SECONDS = 600
 async def upgrade(database: Database, revision: str = "head") -> None:
     """Run every migration, up to `revision`, that this database has not seen; one process at a time, the others wait.
 
-    On SQLite the whole is one transaction. MySQL and MariaDB commit at every step: an upgrade that breaks off is taken up
-    again where it stopped (`migrations/steps.py`).
+    On SQLite the whole is one transaction. MySQL and MariaDB commit at every step: an upgrade that breaks off is taken
+    up again where it stopped (`migrations/steps.py`).
 
     Raises:
         UnavailableError: the database cannot be reached, or another upgrade took longer than ten minutes.
@@ -41,11 +42,12 @@ async def upgrade(database: Database, revision: str = "head") -> None:
 
 @asynccontextmanager
 async def _alone(conn: AsyncConnection) -> AsyncIterator[None]:
-    """The named lock of this database, which the server takes back when the connection ends; SQLite locks as it begins."""
+    """The named lock of this database; the server takes it back when the connection ends. SQLite locks as it begins."""
     if conn.dialect.name == "sqlite":
         yield
         return
-    name = func.concat("dartjobs-upgrade-", func.sha1(func.database()))
+    named = str(conn.engine.url.database).encode()
+    name = f"dartjobs-upgrade-{hashlib.sha256(named).hexdigest()[:32]}"  # at most 64 characters, and the server's own
     if await conn.scalar(select(func.get_lock(name, _LOCK_SECONDS))) != 1:
         msg = f"Another upgrade of this database has not ended in {_LOCK_SECONDS} s."
         raise UnavailableError(msg)

@@ -1,7 +1,7 @@
 """Steps of migrations that can be taken again.
 
-MySQL and MariaDB commit at every DDL statement, so an upgrade that breaks off leaves a part of a migration behind, and the
-next one begins that migration anew. Each step looks first whether it was taken.
+MySQL and MariaDB commit at every DDL statement, so an upgrade that breaks off leaves a part of a migration behind, and
+the next one begins that migration anew. Each step looks first whether it was taken.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,6 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
-from sqlalchemy.sql.base import SchemaEventTarget  # columns and constraints
 
 _COLLATIONS = {"mysql": "utf8mb4_0900_bin", "mariadb": "utf8mb4_nopad_bin"}
 """Byte by byte, trailing spaces included; no index or comparison takes two users, names or keys for one."""
@@ -22,7 +21,7 @@ JSON = sa.JSON(none_as_null=True).with_variant(mysql.LONGTEXT(), *_SERVERS)
 SECONDS = sa.Float().with_variant(mysql.DOUBLE(asdecimal=False), *_SERVERS)
 
 
-def create_table(name: str, *parts: SchemaEventTarget) -> None:
+def create_table(name: str, *parts: sa.schema.SchemaItem) -> None:
     """Create it if it is not there."""
     if not _inspect().has_table(name):
         dialect = op.get_bind().dialect.name
@@ -51,7 +50,7 @@ def add_column(table: str, column: sa.Column[Any]) -> None:
 
 
 def settle(table: str, *, drop: Sequence[str] = (), not_null: dict[str, sa.types.TypeEngine[Any]]) -> None:
-    """Drop columns that are there, and let others, by their types, no longer be NULL; SQLite copies the table for it."""
+    """Drop columns that are there, and make others, given by their types, NOT NULL; SQLite copies the table for it."""
     gone = [name for name in drop if name in _columns(table)]
     with op.batch_alter_table(table) as batch:
         for name in gone:

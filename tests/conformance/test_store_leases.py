@@ -8,11 +8,13 @@ import pytest
 
 from dartjobs.store import leases
 from dartjobs.store.database import StaleError
+from tests.fakes.engines import ENGINES
 from tests.fakes.platform import MINUTE, platform_at, take_lease
 
 
-async def test_a_lease_that_is_held_is_not_given_to_another(tmp_path: Path) -> None:
-    async with platform_at(tmp_path) as platform:
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_lease_that_is_held_is_not_given_to_another(tmp_path: Path, engine: str) -> None:
+    async with platform_at(tmp_path, engine) as platform:
         mine = await take_lease(platform, holder="one")
         other = partial(leases.acquire, name="local", holder="two", duration=MINUTE)
         assert await platform.database.write(other) is None

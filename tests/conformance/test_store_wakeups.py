@@ -3,14 +3,18 @@
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from dartjobs.store import wakeups
+from tests.fakes.engines import ENGINES
 from tests.fakes.platform import platform_at
 
 
-async def test_a_newer_wakeup_survives_the_end_of_an_older(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_newer_wakeup_survives_the_end_of_an_older(tmp_path: Path, engine: str) -> None:
     put = partial(wakeups.put_wakeup, cluster="a", attempt_id="job-1-1")
     read = partial(wakeups.read_wakeups, cluster="a")
-    async with platform_at(tmp_path) as platform:
+    async with platform_at(tmp_path, engine) as platform:
         database = platform.database
         await database.write(put)
         [first] = await database.read(read)

@@ -20,6 +20,7 @@ from dartjobs.store.attempts import IllegalMoveError
 from dartjobs.store.database import StaleError
 from dartjobs.store.leases import Lease
 from dartjobs.sync.reconcile import view_of
+from tests.fakes.engines import ENGINES
 from tests.fakes.platform import platform_at, take_lease
 
 SPEC = JobSpec(entrypoint="true")
@@ -28,9 +29,9 @@ LOST = Move(Pair(ResourceState.TERMINATING, JobState.FAILED), Reason.HEAD_LOST, 
 READY = Move(Pair(ResourceState.READY, JobState.WAITING), Reason.HEAD_READY, "", {}, {"cluster_uid": "c"})
 
 
-@pytest.fixture
-async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
-    async with platform_at(tmp_path) as one:
+@pytest.fixture(params=ENGINES)
+async def platform(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Platform]:
+    async with platform_at(tmp_path, request.param) as one:
         yield one
 
 
