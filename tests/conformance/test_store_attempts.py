@@ -19,6 +19,7 @@ from dartjobs.store import attempts, jobs
 from dartjobs.store.attempts import IllegalMoveError
 from dartjobs.store.database import StaleError
 from dartjobs.store.leases import Lease
+from dartjobs.store.listing import JobFilter
 from dartjobs.sync.reconcile import view_of
 from tests.fakes.engines import ENGINES
 from tests.fakes.platform import platform_at, take_lease
@@ -163,7 +164,7 @@ async def test_pages_show_every_job_once_newest_first(platform: Platform) -> Non
     seen: list[str] = []
     cursor: str | None = None
     while True:
-        page = await service.list_page(platform, "team", states=[], name=None, limit=3, cursor=cursor)
+        page = await service.list_page(platform, "team", JobFilter(), limit=3, cursor=cursor)
         seen += [job.id for job in page.items]
         cursor = page.next_cursor
         if cursor is None:

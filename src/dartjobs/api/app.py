@@ -1,30 +1,51 @@
 """The application: routes, problems, guard."""
 
-from typing import Any
+from collections.abc import Sequence
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from dartjobs.api import problems
+from dartjobs.api.auth import Authenticator, HeaderAuthenticator, require_permissions
+from dartjobs.api.limits import RateLimit
 from dartjobs.api.middleware import Guard
-from dartjobs.api.routes import health, jobs, logs, packages, watch
+from dartjobs.api.routes import clusters, health, jobs, logs, packages, submit, watch
 from dartjobs.api.settings import ApiSettings
-from dartjobs.models.problem import Problem
 from dartjobs.services.platform import Platform
 
 NAMESPACE = "/api/v1/namespaces/{namespace}"
 
 
-def create_app(platform: Platform, settings: ApiSettings) -> FastAPI:
-    """The API server for one installation; stateless: any number may serve the same database."""
-    documented: dict[int | str, dict[str, Any]] = {
-        status: {"model": Problem, "content": {problems.MEDIA_TYPE: {}}} for status in (403, 404, 422, 503)
-    }
-    app = FastAPI(title="DART Jobs", version="v1", docs_url=None, redoc_url=None, responses=documented)
+def create_app(
+    platform: Platform,
+    settings: ApiSettings,
+    *,
+    authenticator: Authenticator | None = None,
+    routers: Sequence[APIRouter] = (),
+) -> FastAPI:
+    """The API server for one installation; stateless: any number may serve the same database.
+
+    Args:
+        platform: what it works with.
+        settings: limits, and where it may be reached.
+        authenticator: who asks and whether they may; by default everybody, under the name that they give.
+        routers: further routes.
+
+    Raises:
+        UnprotectedRouteError: a route names no permission.
+    """
+    app = FastAPI(title="DART Jobs", version="v1", openapi_url=None, responses=problems.EVERYWHERE)
     app.state.platform = platform
     app.state.settings = settings
+    app.state.authenticator = authenticator or HeaderAuthenticator()
+    app.state.user_limit = RateLimit(settings.requests_per_second, settings.burst)
     problems.install(app)
-    for module in (jobs, logs, watch, packages):
-        app.include_router(module.router, prefix=NAMESPACE)
-    app.include_router(health.router)
+    of_namespaces = APIRouter(prefix=NAMESPACE)
+    for module in (submit, jobs, logs, watch, packages):
+        require_permissions(module.router.routes)
+        of_namespaces.include_router(module.router)
+    for router in (of_namespaces, clusters.router, health.router, *routers):
+        if router is not of_namespaces:
+            require_permissions(router.routes)
+        app.include_router(router)
     app.add_middleware(Guard, settings=settings)
     return app

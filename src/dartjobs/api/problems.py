@@ -2,16 +2,27 @@
 
 import logging
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from dartjobs.models.problem import DartJobsError, FieldProblem, InvalidRequestError, Problem
+from dartjobs.models.problem import DartJobsError, InvalidRequestError, Problem
+from dartjobs.services.fields import field_problems
 
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger(__name__)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """How OpenAPI says that these are answered with a problem."""
+    return {status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in statuses}
+
+
+EVERYWHERE = documented(401, 403, 404, 413, 422, 429, 500, 503)
+"""What any route may answer."""
 
 
 def install(app: FastAPI) -> None:
@@ -28,24 +39,12 @@ def problem_response(error: DartJobsError, request_id: str | None) -> Response:
     return _response(error.problem(request_id), headers)
 
 
-def field_problems(error: RequestValidationError) -> list[FieldProblem]:
-    """What is wrong with which field, by its place in the document that was sent."""
-    found = []
-    for one in error.errors():
-        place = [str(part) for part in one["loc"] if part not in {"body", "query", "path", "header"}]
-        detail = str(one["msg"]).removeprefix("Value error, ")
-        if one["type"] == "extra_forbidden":
-            detail = "is not a field of it: check its spelling, or leave it out"
-        found.append(FieldProblem(field=".".join(place) or "body", detail=detail))
-    return found
-
-
 async def _on_error(request: Request, error: DartJobsError) -> Response:
     return problem_response(error, request.state.request_id)
 
 
 async def _on_invalid(request: Request, error: RequestValidationError) -> Response:
-    found = field_problems(error)
+    found = field_problems(error.errors())
     return problem_response(InvalidRequestError(errors=found), request.state.request_id)
 
 

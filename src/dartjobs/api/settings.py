@@ -26,6 +26,14 @@ class ApiSettings(BaseSettings):
         description="Bytes; Ray's dashboard takes no larger package (DASHBOARD_CLIENT_MAX_SIZE).",
     )
     body_limit: int = Field(default=4 * 2**20, gt=0, description="Bytes of any other request's body.")
+    requests_per_second: float = Field(
+        default=0.0, ge=0, description="Of one user, at this replica; 0: no limit. What is above it is answered 429."
+    )
+    burst: int = Field(default=200, ge=1, description="Requests that a user may send at once after a pause.")
+    address_requests_per_second: float = Field(
+        default=0.0, ge=0, description="Of one network address, at this replica; 0: no limit."
+    )
+    address_burst: int = Field(default=1_000, ge=1, description="Requests of one address at once after a pause.")
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:

@@ -129,6 +129,63 @@ class RangeError(DartJobsError):
     status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 
 
+class UnauthenticatedError(DartJobsError):
+    """The request does not say who asks, or cannot prove it."""
+
+    code = "unauthenticated"
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class ForbiddenError(DartJobsError):
+    """Who asks may not do this."""
+
+    code = "forbidden"
+    status = HTTPStatus.FORBIDDEN
+
+
+class BodyTooLargeError(DartJobsError):
+    """The request's body is too large."""
+
+    code = "body-too-large"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class UnsupportedMediaTypeError(DartJobsError):
+    """The request's body is not of a type that this takes."""
+
+    code = "unsupported-media-type"
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class IdempotencyMismatchError(DartJobsError):
+    """The Idempotency-Key was used for another request."""
+
+    code = "idempotency-mismatch"
+    status = HTTPStatus.CONFLICT
+
+
+class NotFinishedError(DartJobsError):
+    """The job is not over."""
+
+    code = "not-finished"
+    status = HTTPStatus.CONFLICT
+
+
+class NotRunningError(DartJobsError):
+    """No cluster works on the job."""
+
+    code = "not-running"
+    status = HTTPStatus.CONFLICT
+
+
+class RateLimitedError(DartJobsError):
+    """Too many requests in too short a time."""
+
+    code = "rate-limited"
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    retry_after = 1.0
+
+
 class UnavailableError(DartJobsError):
     """The service cannot answer now; try again."""
 
@@ -148,6 +205,14 @@ ERRORS: dict[str, type[DartJobsError]] = {
         UploadOffsetError,
         ForbiddenHostError,
         RangeError,
+        UnauthenticatedError,
+        ForbiddenError,
+        BodyTooLargeError,
+        UnsupportedMediaTypeError,
+        IdempotencyMismatchError,
+        NotFinishedError,
+        NotRunningError,
+        RateLimitedError,
         UnavailableError,
     )
 }

@@ -1,20 +1,25 @@
 """The parts that services work with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dartjobs.blobs.logs import Logs
 from dartjobs.blobs.packages import Packages
 from dartjobs.blobs.uploads import Uploads
 from dartjobs.bus.base import Bus
+from dartjobs.services.submissions import Submissions
 from dartjobs.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """One installation: its database, its object store, its bus."""
+    """One installation: its database, its object store, its bus; and what requests of one process share."""
 
     database: Database
     bus: Bus
     packages: Packages
     uploads: Uploads
     logs: Logs
+    submissions: Submissions = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "submissions", Submissions(self.database))

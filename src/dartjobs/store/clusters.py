@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dartjobs.core.queueing import Capacity, ClusterView, Resources
+from dartjobs.models.cluster import Amount, Cluster, ClusterState
 from dartjobs.models.state import ResourceState
+from dartjobs.store.audit import record_audit
 from dartjobs.store.database import now
 from dartjobs.store.rows import resources_of
-from dartjobs.store.tables import attempts, clusters
+from dartjobs.store.tables import attempts, clusters, leases
 
 
 class RecreatedClusterError(Exception):
@@ -64,14 +67,72 @@ async def views(conn: AsyncConnection) -> list[ClusterView]:
     ]
 
 
-async def _used(conn: AsyncConnection) -> dict[str, Resources]:
+async def list_clusters(conn: AsyncConnection) -> list[Cluster]:
+    """Every cluster as operators see it, by name."""
+    return await _shown(conn, select(clusters).order_by(clusters.c.name))
+
+
+async def get_cluster(conn: AsyncConnection, name: str) -> Cluster | None:
+    """One cluster as operators see it; None where there is none of that name."""
+    found = await _shown(conn, select(clusters).where(clusters.c.name == name))
+    return found[0] if found else None
+
+
+async def set_schedulable(conn: AsyncConnection, name: str, *, schedulable: bool, by: str) -> bool:
+    """Cordon a cluster, or take that back; answers whether that changed anything."""
+    other = (clusters.c.name == name) & (clusters.c.schedulable != int(schedulable))
+    if (await conn.execute(update(clusters).where(other).values(schedulable=int(schedulable)))).rowcount == 0:
+        return False
+    action = "uncordon" if schedulable else "cordon"
+    await record_audit(conn, await now(conn), by, action, namespace="", job_id=None, detail=name)
+    return True
+
+
+async def _shown(conn: AsyncConnection, statement: Select[Any]) -> list[Cluster]:
+    rows = (await conn.execute(statement)).all()
+    live = select(attempts.c.cluster, func.count()).where(_is_live()).group_by(attempts.c.cluster)
+    counts: dict[str, int] = {row[0]: row[1] for row in await conn.execute(live)}
+    held = {row.name: row.expires_at for row in await conn.execute(select(leases.c.name, leases.c.expires_at))}
+    used, at = await _used(conn), await now(conn)
+    return [
+        Cluster(
+            name=row.name,
+            state=_state(row, is_heard=row.name in held and held[row.name] > at),
+            identity=row.identity,
+            labels=row.labels,
+            capacity=_amount(_capacity(row.capacity).total),
+            used=_amount(used.get(row.name, Resources())),
+            elastic=_capacity(row.capacity).elastic,
+            attempts=counts.get(row.name, 0),
+            seen_at=row.seen_at,
+            unreachable_since=row.unreachable_since,
+            lost_at=row.lost_at,
+            lost_by=row.lost_by,
+        )
+        for row in rows
+    ]
+
+
+def _state(row: Row[Any], *, is_heard: bool) -> ClusterState:
+    if row.lost_at is not None:
+        return ClusterState.LOST
+    if row.unreachable_since is not None or not is_heard:
+        return ClusterState.UNREACHABLE
+    return ClusterState.READY if row.schedulable else ClusterState.CORDONED
+
+
+def _amount(resources: Resources) -> Amount:
+    return Amount(cpu=resources.cpu, memory=resources.memory, gpu=resources.gpu)
+
+
+def _is_live() -> ColumnElement[bool]:
     live = [ResourceState.CREATING.value, ResourceState.READY.value, ResourceState.TERMINATING.value]
+    return attempts.c.resource_state.in_(live) & attempts.c.cluster.is_not(None)
+
+
+async def _used(conn: AsyncConnection) -> dict[str, Resources]:
     sums = [func.sum(attempts.c[name]).label(name) for name in ("cpu_milli", "memory", "gpu")]
-    statement = (
-        select(attempts.c.cluster, *sums)
-        .where(attempts.c.resource_state.in_(live), attempts.c.cluster.is_not(None))
-        .group_by(attempts.c.cluster)
-    )
+    statement = select(attempts.c.cluster, *sums).where(_is_live()).group_by(attempts.c.cluster)
     return {row.cluster: resources_of(row.cpu_milli, row.memory, row.gpu) for row in await conn.execute(statement)}
 
 

@@ -8,80 +8,28 @@ from typing import Any
 from sqlalchemy import Row, Select, and_, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dartjobs.core.queueing import demand
-from dartjobs.models.job import Job, Transition
+from dartjobs.models.job import Attempt, Job, Transition
+from dartjobs.models.problem import NotRunningError
 from dartjobs.models.reason import Reason
-from dartjobs.models.spec import JobSpec
-from dartjobs.models.state import INITIAL, JobState
+from dartjobs.models.state import INITIAL
 from dartjobs.store import tables
 from dartjobs.store.audit import record_audit
 from dartjobs.store.database import now
 from dartjobs.store.rows import attempt_of, job_of, transition_of
-from dartjobs.store.tables import attempts, job_labels, jobs, transitions
-from dartjobs.store.wakeups import wake_job
+from dartjobs.store.tables import attempts, jobs, transitions
+from dartjobs.store.wakeups import put_wakeup, wake_job
 
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """A submission that was validated and not yet recorded."""
-
-    id: str
-    namespace: str
-    user: str
-    spec: JobSpec
-    retry_of: str | None = None
-    """The finished job whose specification this one repeats."""
+_INITIALLY = {
+    "version": 1,
+    "message": "",
+    "resource_state": INITIAL.resource_state.value,
+    "job_state": INITIAL.job_state.value,
+}
 
 
 def attempt_id(job_id: str, number: int) -> str:
     """An attempt's id, from which the names of all that is created for it are derived."""
     return f"{job_id}-{number}"
-
-
-async def insert_job(conn: AsyncConnection, new: NewJob) -> None:
-    """Record a job, its labels, its first attempt, its first transition and the audit row."""
-    at, spec = await now(conn), new.spec
-    row = {
-        "id": new.id,
-        "namespace": new.namespace,
-        "name": spec.name,
-        "user": new.user,
-        "priority": spec.priority,
-        "spec": spec.model_dump(mode="json", by_alias=True),
-        "submitted_at": at,
-        "latest": 1,
-        "package": spec.runtime_env.working_dir,
-        "retry_of": new.retry_of,
-    }
-    await conn.execute(insert(jobs).values(row))
-    if spec.labels:
-        labels = [
-            {"job_id": new.id, "key": key, "value": value, "namespace": new.namespace}
-            for key, value in spec.labels.items()
-        ]
-        await conn.execute(insert(job_labels), labels)
-    await insert_attempt(conn, first_attempt(new, at), actor=new.user)
-    await record_audit(conn, at, new.user, "submit", namespace=new.namespace, job_id=new.id)
-
-
-def first_attempt(new: NewJob, at: datetime) -> dict[str, Any]:
-    """The row of a new job's first attempt."""
-    need = demand(new.spec)
-    return {
-        "id": attempt_id(new.id, 1),
-        "job_id": new.id,
-        "number": 1,
-        "namespace": new.namespace,
-        "queue_rank": -new.spec.priority,
-        "cpu_milli": int(need.cpu * 1_000),
-        "memory": need.memory,
-        "gpu": need.gpu,
-        "selector": new.spec.cluster_selector or None,
-        "due_at": at,
-        "created_at": at,
-        "entered_at": at,
-        "not_before": None,
-    }
 
 
 def next_attempt(row: Mapping[str, Any], at: datetime, not_before: datetime) -> dict[str, Any]:
@@ -92,56 +40,38 @@ def next_attempt(row: Mapping[str, Any], at: datetime, not_before: datetime) -> 
     return {name: row[name] for name in same} | fresh | {"due_at": at, "not_before": not_before}
 
 
+def new_attempt(row: Mapping[str, Any], *, actor: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The whole row of a new attempt, queued, and the row of its first transition."""
+    reason = Reason.SUBMITTED if row["number"] == 1 else Reason.RETRIED
+    common = {**_INITIALLY, "reason": reason.value, "job_id": row["job_id"]}
+    history = {"attempt_id": row["id"], "attempt": row["number"], "actor": actor, "evidence": {}}
+    return {**row, **common, "blind_at_entry": 0.0}, {**common, **history, "at": row["created_at"]}
+
+
 async def insert_attempt(conn: AsyncConnection, row: dict[str, Any], *, actor: str) -> None:
     """Record a new attempt, queued, with its first transition."""
-    reason = Reason.SUBMITTED if row["number"] == 1 else Reason.RETRIED
-    both = {"resource_state": INITIAL.resource_state.value, "job_state": INITIAL.job_state.value}
-    common = {"version": 1, "reason": reason.value, "message": "", "job_id": row["job_id"], **both}
-    await conn.execute(insert(attempts).values(row | common | {"blind_at_entry": 0.0}))
-    history = {"attempt_id": row["id"], "attempt": row["number"], "actor": actor, "evidence": {}}
-    await conn.execute(insert(transitions).values(**common, **history, at=row["created_at"]))
+    attempt, transition = new_attempt(row, actor=actor)
+    await conn.execute(insert(attempts).values(attempt))
+    await conn.execute(insert(transitions).values(transition))
 
 
-def _latest() -> Select[Any]:
+def latest_attempts() -> Select[Any]:
+    """Every job joined with its latest attempt, for `job_of_joined`."""
     on_latest = and_(attempts.c.job_id == jobs.c.id, attempts.c.number == jobs.c.latest)
     columns = [column.label(f"job__{column.name}") for column in jobs.c]
     return select(*attempts.c, *columns).join_from(jobs, attempts, on_latest)
 
 
-def _job_of_joined(row: Row[Any]) -> Job:
+def job_of_joined(row: Row[Any]) -> Job:
+    """A job of a row of `latest_attempts`."""
     values = row._mapping
     return job_of({column.name: values[f"job__{column.name}"] for column in jobs.c}, attempt_of(row))
 
 
 async def get_job(conn: AsyncConnection, namespace: str, job_id: str) -> Job | None:
     """A job with its latest attempt; None where this namespace has none of that id."""
-    row = (await conn.execute(_latest().where(jobs.c.id == job_id, jobs.c.namespace == namespace))).first()
-    return None if row is None else _job_of_joined(row)
-
-
-@dataclass(frozen=True, slots=True)
-class ListQuery:
-    """Which jobs to list, newest first."""
-
-    namespace: str
-    limit: int
-    states: Collection[JobState] = ()
-    name: str | None = None
-    before: str | None = None
-    """Only jobs older than this id: the cursor."""
-
-
-async def list_jobs(conn: AsyncConnection, query: ListQuery) -> list[Job]:
-    """A page of jobs, newest first; one more than `limit` where there are more."""
-    statement = _latest().where(jobs.c.namespace == query.namespace)
-    if query.states:
-        statement = statement.where(attempts.c.job_state.in_([state.value for state in query.states]))
-    if query.name is not None:
-        statement = statement.where(jobs.c.name == query.name)
-    if query.before is not None:
-        statement = statement.where(jobs.c.id < query.before)
-    rows = await conn.execute(statement.order_by(jobs.c.id.desc()).limit(query.limit + 1))
-    return [_job_of_joined(row) for row in rows]
+    row = (await conn.execute(latest_attempts().where(jobs.c.id == job_id, jobs.c.namespace == namespace))).first()
+    return None if row is None else job_of_joined(row)
 
 
 async def lock_job(conn: AsyncConnection, job_id: str) -> dict[str, Any] | None:
@@ -162,10 +92,88 @@ async def request_stop(
         return None
     if row["finished_at"] is None and row["stop_at"] is None:
         at = await now(conn)
-        await conn.execute(update(jobs).where(jobs.c.id == job_id).values(stop_at=at, stop_by=by, stop_reason=reason))
+        await _record_stops(conn, [job_id], at, by=by, reason=reason)
         await record_audit(conn, at, by, "stop", namespace=namespace, job_id=job_id, detail=reason)
     job = await get_job(conn, namespace, job_id)
     return None if job is None else (job, await wake_job(conn, job_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What became of a stop of many jobs."""
+
+    job_ids: list[str]
+    """For which the stop is recorded, by this request or an earlier one."""
+    clusters: set[str]
+    """Those that have work to do now."""
+
+
+async def request_stops(
+    conn: AsyncConnection, namespace: str, job_ids: Collection[str], *, by: str, reason: str
+) -> Stopped:
+    """`request_stop` for many: jobs that are over, or of another namespace, are left out."""
+    mine = jobs.c.id.in_(sorted(job_ids)) & (jobs.c.namespace == namespace) & jobs.c.finished_at.is_(None)
+    locked = select(jobs.c.id, jobs.c.stop_at).where(mine).order_by(jobs.c.id).with_for_update()
+    rows = (await conn.execute(locked)).all()
+    fresh = [row.id for row in rows if row.stop_at is None]
+    woken: set[str] = set()
+    if fresh:
+        at = await now(conn)
+        await _record_stops(conn, fresh, at, by=by, reason=reason)
+        for job_id in fresh:
+            await record_audit(conn, at, by, "stop", namespace=namespace, job_id=job_id, detail=reason)
+            cluster = await wake_job(conn, job_id)
+            woken |= set() if cluster is None else {cluster}
+    return Stopped([row.id for row in rows], woken)
+
+
+async def _record_stops(conn: AsyncConnection, job_ids: Collection[str], at: datetime, *, by: str, reason: str) -> None:
+    """On jobs whose rows are locked. A queued attempt is due at once: the controller ends it."""
+    values = {"stop_at": at, "stop_by": by, "stop_reason": reason}
+    await conn.execute(update(jobs).where(jobs.c.id.in_(job_ids)).values(values))
+    queued = attempts.c.job_id.in_(job_ids) & (attempts.c.resource_state == INITIAL.resource_state.value)
+    await conn.execute(update(attempts).where(queued).values(due_at=at))
+
+
+async def request_requeue(
+    conn: AsyncConnection, namespace: str, job_id: str, *, by: str, reason: str
+) -> tuple[Job, str] | None:
+    """Record on the job's row that its latest attempt is to end and to be queued anew; wake its cluster.
+
+    Answers the job and that cluster's name; None: there is no such job.
+
+    Raises:
+        NotRunningError: the latest attempt is not claimed, or is over, or the job is to be stopped.
+    """
+    row = await lock_job(conn, job_id)
+    if row is None or row["namespace"] != namespace:
+        return None
+    latest = (attempts.c.job_id == job_id) & (attempts.c.number == row["latest"])
+    attempt = attempt_of((await conn.execute(select(attempts).where(latest))).one())
+    if attempt.cluster is None or attempt.job_state.is_final or row["stop_at"] is not None:
+        msg = f"Job {job_id} is {attempt.pair}: only one that a cluster works on, and nobody stops, is queued again."
+        raise NotRunningError(msg)
+    if row["requeue_attempt"] != attempt.number:
+        at = await now(conn)
+        values = {
+            "requeue_attempt": attempt.number,
+            "requeue_at": at,
+            "requeue_by": by,
+            "requeue_reason": reason,
+        }
+        await conn.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+        await record_audit(conn, at, by, "requeue", namespace=namespace, job_id=job_id, detail=reason)
+    await put_wakeup(conn, attempt.cluster, attempt.id)
+    job = await get_job(conn, namespace, job_id)
+    return None if job is None else (job, attempt.cluster)
+
+
+async def list_attempts(conn: AsyncConnection, namespace: str, job_id: str) -> list[Attempt] | None:
+    """A job's attempts, oldest first; None where this namespace has no such job."""
+    if await conn.scalar(select(jobs.c.namespace).where(jobs.c.id == job_id)) != namespace:
+        return None
+    statement = select(attempts).where(attempts.c.job_id == job_id).order_by(attempts.c.number)
+    return [attempt_of(row) for row in await conn.execute(statement)]
 
 
 async def list_transitions(

@@ -7,9 +7,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Select, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dartjobs.store import jobs as jobs_store
 from dartjobs.store.database import now
-from dartjobs.store.jobs import NewJob
 from dartjobs.store.tables import jobs, packages
 
 _Text = str | Column[Any]
@@ -46,15 +44,6 @@ async def touch(conn: AsyncConnection, namespace: str, ref: str) -> bool:
     at = await now(conn)
     if at - used_at >= USE_IS_NOTED:
         await conn.execute(update(packages).where(_is(namespace, ref)).values(used_at=at))
-    return True
-
-
-async def insert_job(conn: AsyncConnection, new: NewJob) -> bool:
-    """Record a job and the use of its package, if it has one. False: that is absent, and nothing was recorded."""
-    ref = new.spec.runtime_env.working_dir
-    if ref is not None and not await touch(conn, new.namespace, ref):
-        return False
-    await jobs_store.insert_job(conn, new)
     return True
 
 

@@ -110,8 +110,9 @@ job_labels = Table(
     Column("value", _NAME, nullable=False),
     Column("namespace", _NAME, nullable=False),
     Index(None, "namespace", "key", "value", "job_id"),
+    Index(None, "namespace", "key", "job_id"),
 )
-"""A copy of `spec.labels`, from which label selectors are answered by an index."""
+"""A copy of `spec.labels`, from which label selectors are answered by an index: one for values, one for mere keys."""
 
 idempotency = Table(
     "idempotency",

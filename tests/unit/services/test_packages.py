@@ -126,7 +126,7 @@ async def test_the_last_part_may_be_empty_and_sent_again(platform: Platform) -> 
 async def test_a_job_without_its_package_is_refused_and_leaves_nothing(platform: Platform) -> None:
     with pytest.raises(PackageNotFoundError):
         await jobs.submit(platform, "team", "ann", spec())
-    page = await jobs.list_page(platform, "team", states=[], name=None, limit=10, cursor=None)
+    page = await jobs.list_page(platform, "team", jobs.JobFilter(), limit=10, cursor=None)
     assert page.items == []
 
 

@@ -1,11 +1,13 @@
 """What routes take from a request."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Request
 from pydantic import StringConstraints
 
+from dartjobs.api.problems import documented
 from dartjobs.api.settings import ApiSettings
+from dartjobs.models.cluster import ClusterName
 from dartjobs.models.job import JobId
 from dartjobs.models.spec import DnsLabel
 from dartjobs.services.platform import Platform
@@ -21,17 +23,17 @@ def _settings(request: Request) -> ApiSettings:
     return settings
 
 
-def _user(
-    x_dartjobs_user: Annotated[
-        Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")] | None,
-        Header(description="Who asks; recorded as given until identity exists."),
-    ] = None,
-) -> str:
-    return x_dartjobs_user or "anonymous"
-
-
 UsesPlatform = Annotated[Platform, Depends(_platform)]
 UsesSettings = Annotated[ApiSettings, Depends(_settings)]
-User = Annotated[str, Depends(_user)]
 Namespace = Annotated[DnsLabel, Path()]
 Id = Annotated[JobId, Path(description="The job's id.")]
+Name = Annotated[ClusterName, Path(description="The cluster's name.")]
+IdempotencyKey = Annotated[
+    Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,255}$")] | None,
+    Header(
+        description="The same key with the same body is the same request, however often it is sent: "
+        "its first answer's jobs are answered again, with `Idempotency-Replayed: true`."
+    ),
+]
+REPLAYED = "Idempotency-Replayed"
+CONFLICT: dict[int | str, dict[str, Any]] = documented(409)

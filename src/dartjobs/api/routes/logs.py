@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
+from dartjobs.api.auth import Principal, allow
 from dartjobs.api.routes.common import Id, Namespace, UsesPlatform
 from dartjobs.models.problem import InvalidRequestError
 from dartjobs.services.logs import LogBody, LogQuery, open_log
@@ -19,6 +20,7 @@ async def read(
     namespace: Namespace,
     job_id: Id,
     platform: UsesPlatform,
+    _who: Annotated[Principal, allow("logs:read")],
     *,
     attempt: Annotated[int | None, Query(ge=1, description="By default the latest.")] = None,
     tail: Annotated[int | None, Query(ge=0, le=1_000_000, description="Only the last lines.")] = None,

@@ -1,14 +1,15 @@
 """Packages: content-addressed zips of working directories, uploaded in one request or in parts."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Request, Response
 
-from dartjobs.api.problems import problem_response
-from dartjobs.api.routes.common import Namespace, User, UsesPlatform, UsesSettings
+from dartjobs.api.auth import Principal, allow
+from dartjobs.api.problems import documented, problem_response
+from dartjobs.api.routes.common import Namespace, UsesPlatform, UsesSettings
 from dartjobs.blobs.uploads import Upload
 from dartjobs.models.job import PackageInfo
-from dartjobs.models.problem import NotFoundError, Problem, UploadOffsetError
+from dartjobs.models.problem import NotFoundError, UploadOffsetError
 from dartjobs.models.spec import PackageRef
 from dartjobs.services import packages
 
@@ -18,10 +19,16 @@ Offset = Annotated[int, Header(ge=0, le=2**62, description="Bytes that were sent
 Complete = Annotated[
     str, Header(pattern=r"^\?[01]$", description="`?1`: this is the last part (a boolean of RFC 9651).")
 ]
+Reads = Annotated[Principal, allow("packages:read")]
+Writes = Annotated[Principal, allow("packages:write")]
+_STORED: dict[int | str, dict[str, Any]] = {
+    200: {"model": PackageInfo, "description": "It was stored before."},
+    201: {"model": PackageInfo, "description": "It is stored."},
+}
 
 
 @router.head("/packages/{ref}")
-async def head(namespace: Namespace, ref: Ref, platform: UsesPlatform) -> Response:
+async def head(namespace: Namespace, ref: Ref, platform: UsesPlatform, _who: Reads) -> Response:
     """Whether the package is stored, whole and verified."""
     info = await packages.head(platform, namespace, ref)
     if info is None:
@@ -30,12 +37,13 @@ async def head(namespace: Namespace, ref: Ref, platform: UsesPlatform) -> Respon
     return Response(headers={"Dartjobs-Package-Size": str(info.size)})
 
 
-@router.put("/packages/{ref}", status_code=201)
+@router.put("/packages/{ref}", status_code=201, responses={**documented(400), **_STORED})
 async def put(
     namespace: Namespace,
     ref: Ref,
     request: Request,
     response: Response,
+    _who: Writes,
     *,
     platform: UsesPlatform,
     settings: UsesSettings,
@@ -47,20 +55,20 @@ async def put(
 
 
 @router.head("/packages/{ref}/upload", status_code=204)
-async def upload_offset(namespace: Namespace, ref: Ref, user: User, platform: UsesPlatform) -> Response:
+async def upload_offset(namespace: Namespace, ref: Ref, who: Writes, platform: UsesPlatform) -> Response:
     """How far the caller's upload of this package has come; 404 where none was begun."""
-    offset = await packages.received(platform, Upload(namespace, ref, user))
+    offset = await packages.received(platform, Upload(namespace, ref, who.user))
     if offset == 0:
-        msg = f"{user} has begun no upload of {ref} in namespace {namespace}."
+        msg = f"{who.user} has begun no upload of {ref} in namespace {namespace}."
         raise NotFoundError(msg)
     return Response(status_code=204, headers=_standing(offset))
 
 
-@router.patch("/packages/{ref}/upload", status_code=204, responses={409: {"model": Problem}})
+@router.patch("/packages/{ref}/upload", status_code=204, responses={**documented(400, 409), **_STORED})
 async def upload(
     namespace: Namespace,
     ref: Ref,
-    user: User,
+    who: Writes,
     request: Request,
     *,
     upload_offset: Offset,
@@ -69,7 +77,7 @@ async def upload(
     settings: UsesSettings,
 ) -> Response:
     """Upload a part, as in draft-ietf-httpbis-resumable-upload. The last one is answered as a PUT is."""
-    one = Upload(namespace, ref, user)
+    one = Upload(namespace, ref, who.user)
     complete, limit = upload_complete == "?1", settings.package_limit
     try:
         end = await packages.receive(platform, one, upload_offset, request.stream(), complete=complete, limit=limit)

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header
 from fastapi.responses import StreamingResponse
 
+from dartjobs.api.auth import Principal, allow
 from dartjobs.api.routes.common import Id, Namespace, UsesPlatform
 from dartjobs.models.job import Job, Transition
 from dartjobs.models.problem import InvalidRequestError
@@ -24,6 +25,7 @@ async def watch_job(
     namespace: Namespace,
     job_id: Id,
     platform: UsesPlatform,
+    _who: Annotated[Principal, allow("jobs:read")],
     until: Until = Until.FINISHED,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> StreamingResponse:

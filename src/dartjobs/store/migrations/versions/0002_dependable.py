@@ -43,6 +43,7 @@ def _create_tables() -> None:
     steps.create_index(
         op.f("ix_job_labels_namespace_key_value_job_id"), "job_labels", ["namespace", "key", "value", "job_id"]
     )
+    steps.create_index(op.f("ix_job_labels_namespace_key_job_id"), "job_labels", ["namespace", "key", "job_id"])
     steps.create_table(
         "idempotency",
         sa.Column("namespace", sa.String(length=63), nullable=False),

@@ -1,0 +1,25 @@
+"""How a job's id is written: `job-` and a UUIDv7 (RFC 9562) in base32hex (RFC 4648), 26 digits.
+
+Its text sorts as its number does, and that by time.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+_ALPHABET = "0123456789abcdefghijklmnopqrstuv"
+_DIGITS = 26
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_BITS_BELOW_THE_TIME = 80
+_MOST = (1 << 48) - 1
+
+
+def job_id_of(number: int) -> str:
+    """The id of a UUID's 128 bits."""
+    digits = "".join([_ALPHABET[(number >> shift) & 31] for shift in range(5 * (_DIGITS - 1), -1, -5)])
+    return f"job-{digits}"
+
+
+def first_id_at(moment: datetime, *, later: timedelta = timedelta(0)) -> str:
+    """The lowest id of that millisecond, so much later: ids of before are below it, all others are not."""
+    milliseconds = (moment - _EPOCH) // _MILLISECOND + later // _MILLISECOND
+    return job_id_of(min(max(milliseconds, 0), _MOST) << _BITS_BELOW_THE_TIME)
