@@ -1,20 +1,20 @@
 """Submissions: many in one transaction, each with its idempotency key."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dartjobs.core.queueing import demand
-from dartjobs.models.problem import DartJobsError, FieldProblem, PackageNotFoundError, UnavailableError
+from dartjobs.models.problem import DartJobsError, FieldProblem, PackageNotFoundError
 from dartjobs.models.spec import JobSpec
 from dartjobs.store import idempotency, packages
-from dartjobs.store.database import Database, now
+from dartjobs.store.database import Database, may_be_committed, now
 from dartjobs.store.idempotency import Kept, Key
 from dartjobs.store.jobs import attempt_id, new_attempt
 from dartjobs.store.tables import attempts, audit, job_labels, jobs, transitions
@@ -71,11 +71,7 @@ async def record_all(database: Database, submissions: Sequence[Submission]) -> l
     try:
         return await database.write(partial(record, submissions=submissions))
     except _BAD_ROW:
-        pass
-    except UnavailableError as error:
-        if not isinstance(error.__cause__, _BAD_ROW):
-            raise
-    return await database.write(partial(record, submissions=submissions, singly=True))
+        return await database.write(partial(record, submissions=submissions, singly=True))
 
 
 async def record(conn: AsyncConnection, submissions: Sequence[Submission], *, singly: bool = False) -> list[Recorded]:
@@ -85,28 +81,46 @@ async def record(conn: AsyncConnection, submissions: Sequence[Submission], *, si
     refuses does not hinder the others: much slower, and needed only after the quick way failed.
     """
     at = await now(conn)
+    news = [job for one in submissions for job in one.jobs if job is not None]
+    committed = await _committed(conn, news) if may_be_committed(conn) else {}
     kept = await idempotency.find(conn, [one.key for one in submissions if one.key is not None])
-    absent = await _absent_packages(conn, [job for one in submissions for job in one.jobs if job is not None])
+    absent = await _absent_packages(conn, news)
     found: list[Recorded] = []
     fresh: list[NewJob] = []
     for one in submissions:
         known = None if one.key is None else kept.get(one.key.place)
         if one.key is not None and known is not None:
-            found.append(Recorded(known.job_ids, at, replayed=True, mismatch=known.body_hash != one.key.body_hash))
+            found.append(_known(one, one.key, known, committed, at))
             continue
-        refused: dict[str, DartJobsError] = {
-            job.id: _absent(job) for job in one.jobs if job is not None and _package(job) in absent
-        }
-        wanted = [job for job in one.jobs if job is not None and job.id not in refused]
+        wanted = [job for job in one.jobs if job is not None and job.id not in committed]
+        refused: dict[str, DartJobsError] = {job.id: _absent(job) for job in wanted if _package(job) in absent}
+        wanted = [job for job in wanted if job.id not in refused]
         refused |= await _insert_singly(conn, wanted, at) if singly else {}
         fresh.extend([] if singly else wanted)
         ids = ["" if job is None or job.id in refused else job.id for job in one.jobs]
-        found.append(Recorded(ids, at, refused=refused))
+        found.append(Recorded(ids, _moment(ids, committed, at), refused=refused))
         if one.key is not None and any(ids):
             kept[one.key.place] = Kept(one.key.body_hash, ids, fresh=True)
     await _insert(conn, fresh, at)
     await idempotency.keep(conn, {place: one for place, one in kept.items() if one.fresh}, at)
     return found
+
+
+def _known(one: Submission, key: Key, known: Kept, committed: Mapping[str, datetime], at: datetime) -> Recorded:
+    """What a key led to: an earlier request, or this one, whose commit was made although its reply was lost."""
+    mine = any(job is not None and job.id in committed for job in one.jobs)
+    mismatch = known.body_hash != key.body_hash
+    return Recorded(known.job_ids, _moment(known.job_ids, committed, at), replayed=not mine, mismatch=mismatch)
+
+
+def _moment(ids: Sequence[str], committed: Mapping[str, datetime], at: datetime) -> datetime:
+    return next((committed[place] for place in ids if place in committed), at)
+
+
+async def _committed(conn: AsyncConnection, news: Sequence[NewJob]) -> dict[str, datetime]:
+    """Those that an earlier run of this transaction recorded, whose commit got no reply; when, by id."""
+    mine = select(jobs.c.id, jobs.c.submitted_at).where(jobs.c.id.in_([new.id for new in news]))
+    return {row.id: row.submitted_at for row in await conn.execute(mine)}
 
 
 async def _absent_packages(conn: AsyncConnection, news: Sequence[NewJob]) -> set[tuple[str, str]]:

@@ -21,15 +21,16 @@ from dartjobs.store import listing
 from dartjobs.store.attempts import claim
 from dartjobs.store.listing import JobFilter
 from dartjobs.store.tables import attempts
+from tests.fakes.engines import ENGINES
 from tests.fakes.platform import platform_at, take_lease
 from tests.unit.services.test_watch import move
 
 SELECTORS = ["", "env=prod", "env in (prod,dev)", "env notin (prod)", "env!=dev", "tier", "!tier", "env=prod,tier=web"]
 
 
-@pytest.fixture
-async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
-    async with platform_at(tmp_path) as one:
+@pytest.fixture(params=ENGINES)
+async def platform(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Platform]:
+    async with platform_at(tmp_path, request.param) as one:
         yield one
 
 
