@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dartjobs.models.job import Job
+    from dartjobs.client.effects import Json
+
 
 USAGE = 2
 REFUSED = 65
@@ -39,14 +40,13 @@ Exit codes:
 _LARGEST = 255
 
 
-def of_job(job: "Job") -> int:
+def of_job(job: "Json") -> int:
     """A finished job's: its own exit code, but never 0 unless it succeeded."""
-    from dartjobs.models.state import JobState
-
-    if job.job_state is JobState.SUCCEEDED:
+    state = job["attempt"]["job_state"]
+    if state == "SUCCEEDED":
         return 0
-    own = min(max(job.attempt.exit_code or 0, 0), _LARGEST)
-    return own or (STOPPED if job.job_state is JobState.STOPPED else 1)
+    own = min(max(job["attempt"]["exit_code"] or 0, 0), _LARGEST)
+    return own or (STOPPED if state == "STOPPED" else 1)
 
 
 def of_error(error: Exception) -> int:
