@@ -52,12 +52,12 @@ def of_job(job: "Json") -> int:
 def of_error(error: Exception) -> int:
     """What an error of the client or the server is told with."""
     from dartjobs.client.errors import ConnectionFailedError, WaitTimeoutError
-    from dartjobs.models.problem import DartJobsError, NotFoundError, UnavailableError
+    from dartjobs.models.problem import DartJobsError, NotFoundError, RateLimitedError, UnavailableError
 
     match error:
         case WaitTimeoutError():
             return TIMEOUT
-        case ConnectionFailedError() | UnavailableError():
+        case ConnectionFailedError() | RateLimitedError() | UnavailableError():
             return UNAVAILABLE
         case NotFoundError():
             return NOT_FOUND

@@ -150,7 +150,7 @@ class Client:
         """Submit a finished job's spec again, as a new job whose `retry_of` is this one.
 
         Raises:
-            ConflictError: it is not finished.
+            NotFinishedError: it is not finished.
         """
         return self._handle(self._run(self._calls.retry(job_id, idempotency_key or new_key())))
 
@@ -158,7 +158,7 @@ class Client:
         """For operators: end the attempt that runs, and queue the job again without spending a retry.
 
         Raises:
-            ConflictError: no attempt of it is on a cluster.
+            NotRunningError: no attempt of it is on a cluster.
         """
         return typed.as_job(self._run(self._calls.requeue(job_id, reason)))
 
