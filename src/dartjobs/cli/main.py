@@ -22,6 +22,8 @@ COMMANDS = {
     "requeue": "For operators: end running attempts, and queue their jobs again without spending a retry.",
     "history": "Show every change of a job's state: when, why, for how long, and by whom.",
     "cluster": "For operators: see clusters, and say which may take jobs.",
+    "server": "Run one part of the platform, beside others on the same database.",
+    "db": "Look after the servers' database, which DARTJOBS_DATABASE_URL names.",
     "context": "Name servers, and choose the one that is meant.",
     "doctor": "Check what a command needs, and say what to do about what is wrong.",
     "completion": "Write the script that makes a shell complete commands, jobs and names.",

@@ -21,6 +21,7 @@ from dartjobs.store.leases import Lease
 
 _log = logging.getLogger(__name__)
 LEASE = "controller"
+_LET_GO_SECONDS = 2.0
 _AFTER_A_FAULT = timedelta(seconds=30)
 
 

@@ -52,6 +52,12 @@ async def renew(conn: AsyncConnection, lease: Lease, duration: timedelta) -> Non
         raise StaleError
 
 
+async def release(conn: AsyncConnection, name: str, holder: str) -> None:
+    """Let another holder take it at once; what is no longer ours stays as it is."""
+    mine = (leases.c.name == name) & (leases.c.holder == holder)
+    await conn.execute(update(leases).where(mine).values(expires_at=await now(conn)))
+
+
 async def check_lease(conn: AsyncConnection, lease: Lease) -> None:
     """Lock the lease's row and see that the epoch is still ours.
 
