@@ -115,11 +115,11 @@ def _helps(title: str, command: click.Command, context: click.Context) -> list[s
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "must be set"
-    return "" if field.default in {None, ""} else f"`{_shown(field.default)}`"
+    return "" if field.default in (None, "", {}) else f"`{_shown(field.default)}`"
 
 
 def _shown(value: object) -> str:
-    return f"{value.total_seconds():g} s" if isinstance(value, timedelta) else str(value)
+    return f"{value.total_seconds():.10g} s" if isinstance(value, timedelta) else str(value)
 
 
 def _help(title: str, command: click.Command, context: click.Context) -> str:
