@@ -116,7 +116,7 @@ class Server(ABC):
     def _greets(self, connection: socket.socket) -> bool: ...
 
 
-class SqlServer(Server):
+class _Sql(Server):
     """What MySQL and MariaDB have in common."""
 
     program: ClassVar[str]
@@ -153,8 +153,6 @@ class SqlServer(Server):
     def _prepare(self, root: Path) -> None:
         data = self.folder / "data"
         if data.exists():
-            for lock in data.glob("*.sock.lock"):  # names a process that was killed; its id may be another's by now
-                lock.unlink()
             return
         try:
             self._initialize(root)
@@ -171,7 +169,7 @@ class SqlServer(Server):
         return connection.recv(head, socket.MSG_WAITALL)[4:] == b"\x0a"
 
 
-class MySQL(SqlServer):
+class MySQL(_Sql):
     """MySQL 9.7 LTS, from Debian unstable."""
 
     name = "mysql"
@@ -188,7 +186,7 @@ class MySQL(SqlServer):
         return super()._program(root, "--mysqlx=OFF", "--secure-file-priv=", "--performance-schema=OFF", *options)
 
 
-class MariaDB(SqlServer):
+class MariaDB(_Sql):
     """MariaDB 10.11 LTS, from Debian 12."""
 
     name = "mariadb"

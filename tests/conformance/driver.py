@@ -104,8 +104,13 @@ class DriverSuite:
         await driver.create(Launch(head.attempt, head.spec, TOKEN, gateway_url))
         assert await driver.observe(head.attempt, ask_ray=False) == head.seen
         assert head.seen.leftovers
-        held = {one.attempt_id: one.cluster_uid for one in await driver.inventory()}
-        assert held[head.attempt.id] == head.seen.cluster_uid
+        held = {one.attempt_id: one for one in await driver.inventory()}
+        mine = held[head.attempt.id]
+        assert (mine.cluster_uid, mine.head_uid) == (head.seen.cluster_uid, head.seen.head_uid)
+
+    async def test_only_the_ray_cluster_that_was_seen_is_deleted(self, driver: Driver, head: Head) -> None:
+        await driver.delete(head.attempt, cluster_uid="another")
+        assert await driver.observe(head.attempt, ask_ray=False) == head.seen
 
     async def test_a_package_is_there_once_it_was_put(self, driver: Driver, head: Head) -> None:
         data = b"PK\x05\x06" + bytes(18)
@@ -159,6 +164,8 @@ class DriverSuite:
             lambda: driver.observe(submission.attempt, ask_ray=True), lambda seen: seen.head_uid is None
         )
         assert (dead.cluster_uid, dead.ray_job, dead.leftovers) == (born.cluster_uid, None, True)
+        [held] = [one for one in await driver.inventory() if one.attempt_id == launch.attempt.id]
+        assert (held.cluster_uid, held.head_uid) == (born.cluster_uid, None)
         await driver.create(launch)
         assert (await driver.observe(launch.attempt, ask_ray=False)).head_uid is None
         with pytest.raises(HeadChangedError):

@@ -15,7 +15,7 @@ from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import JobState, Pair, ResourceState
 from dartjobs.services import jobs as service
 from dartjobs.services.platform import Platform
-from dartjobs.store import attempts, jobs
+from dartjobs.store import attempts, jobs, placement
 from dartjobs.store.attempts import IllegalMoveError
 from dartjobs.store.database import StaleError
 from dartjobs.store.leases import Lease
@@ -154,7 +154,7 @@ async def test_the_submit_intent_is_refused_to_a_stopped_job(platform: Platform)
 async def test_the_queue_is_by_priority_then_age(platform: Platform) -> None:
     specs = [SPEC, SPEC.model_copy(update={"priority": 5}), SPEC, SPEC.model_copy(update={"priority": 5})]
     ids = [(await service.submit(platform, "team", "ann", spec)).attempt.id for spec in specs]
-    queue = await platform.database.read(attempts.queue)
+    queue = await platform.database.read(placement.queue)
     assert [one.attempt_id for one in queue] == [ids[1], ids[3], ids[0], ids[2]]
 
 

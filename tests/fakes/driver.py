@@ -49,6 +49,7 @@ class FakeDriver:
         return "fake"
 
     async def capacity(self) -> Capacity:
+        self._act("capacity")
         return Capacity(Resources(Decimal(self._cpu), 64 * GIBIBYTE))
 
     async def observe(self, attempt: Attempt, *, ask_ray: bool) -> Observation:
@@ -113,12 +114,15 @@ class FakeDriver:
         if head is not None and attempt.submit_intent and head.head_uid == attempt.submit_intent.head_uid:
             head.head_uid = None
 
-    async def delete(self, attempt: Attempt) -> None:
+    async def delete(self, attempt: Attempt, *, cluster_uid: str | None = None) -> None:
         self._act("delete")
-        self.heads.pop(attempt.id, None)
+        head = self.heads.get(attempt.id)
+        if head is not None and cluster_uid in {None, head.cluster_uid}:
+            del self.heads[attempt.id]
 
     async def inventory(self) -> list[Held]:
-        return [Held(attempt_id, head.cluster_uid) for attempt_id, head in self.heads.items()]
+        self._act("inventory")
+        return [Held(attempt_id, head.cluster_uid, head.head_uid) for attempt_id, head in self.heads.items()]
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -22,6 +22,11 @@ def cluster_topic(cluster: str) -> str:
     return f"cluster:{cluster}"
 
 
+def lease_topic(name: str) -> str:
+    """The lease was let go of."""
+    return f"lease:{name}"
+
+
 class Subscription(Protocol):
     """Hints on some topics since the subscription began."""
 

@@ -1,7 +1,7 @@
 """The protocol that every kind of cluster speaks."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from dartjobs.core.queueing import Capacity
@@ -53,10 +53,12 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An attempt of which the cluster holds something."""
+    """An attempt of which the cluster holds something, in few words: any change of them is worth a look."""
 
     attempt_id: str
-    cluster_uid: str | None = field(default=None)
+    cluster_uid: str | None = None
+    head_uid: str | None = None
+    """The living head's; None: there is none."""
 
 
 class Driver(Protocol):
@@ -102,12 +104,22 @@ class Driver(Protocol):
         """Delete the head named in the attempt's submit intent, by UID."""
         ...
 
-    async def delete(self, attempt: Attempt) -> None:
-        """Begin or go on to delete everything of the attempt. Done when `observe` shows no `leftovers`."""
+    async def delete(self, attempt: Attempt, *, cluster_uid: str | None = None) -> None:
+        """Begin or go on to delete everything of the attempt. Done when `observe` shows no `leftovers`.
+
+        With `cluster_uid`, only where the Ray cluster object is still that one: what was seen, and nothing that came
+        after it.
+        """
         ...
 
     async def inventory(self) -> list[Held]:
-        """Every attempt of which something is held: what the database does not know may be an orphan."""
+        """Every attempt of which something is held, cheap enough to be asked every few seconds.
+
+        What the database does not know may be an orphan, and what has changed since the last time is looked at.
+
+        Raises:
+            TemporaryDriverError: the cluster cannot be seen.
+        """
         ...
 
     async def close(self) -> None:

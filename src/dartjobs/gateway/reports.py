@@ -11,7 +11,7 @@ from dartjobs.models.problem import DartJobsError
 from dartjobs.services.logs import STREAM
 from dartjobs.services.platform import Platform
 from dartjobs.store import evidence
-from dartjobs.store.attempts import cluster_of
+from dartjobs.store.placement import cluster_of
 
 _log = logging.getLogger(__name__)
 

@@ -1,26 +1,30 @@
-"""Attempts: read what `decide` needs, record what it decided, guarded by epoch and version."""
+"""Attempts: claim them, and record what was decided about them, guarded by epoch and version."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dartjobs.core.queueing import Queued
 from dartjobs.core.retries import REQUEUES, retry_at
-from dartjobs.core.world import Evidence, Move, View
-from dartjobs.models.job import Attempt, RequeueIntent, StopIntent, SubmitIntent
+from dartjobs.core.world import Move, View
+from dartjobs.models.job import Attempt, SubmitIntent
 from dartjobs.models.reason import Category, Reason
-from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import JobState, Pair, ResourceState, is_legal_move
-from dartjobs.store import evidence as evidence_store
 from dartjobs.store.database import StaleError, now
-from dartjobs.store.jobs import insert_attempt, lock_job, next_attempt
+from dartjobs.store.jobs import insert_attempt, next_attempt
 from dartjobs.store.leases import Lease, check_lease
-from dartjobs.store.rows import attempt_of, requeue_of, resources_of, stop_of
+from dartjobs.store.loading import Loaded, MalformedRowError, load, load_many
+from dartjobs.store.rows import stop_of
 from dartjobs.store.tables import attempts, clusters, jobs, transitions
+from dartjobs.store.wakeups import Wakeup, delete_wakeups
+
+__all__ = ["Loaded", "MalformedRowError", "load", "load_many"]
+
+_QUEUED = ResourceState.QUEUED.value
 
 
 class IllegalMoveError(Exception):
@@ -28,89 +32,58 @@ class IllegalMoveError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """All that the database knows about one attempt, at one moment."""
+class Recorded:
+    """A move to record."""
+
+    view: View
+    move: Move
+
+    @property
+    def attempt(self) -> Attempt:
+        """As it was read."""
+        return self.view.attempt
+
+    @property
+    def locks_job(self) -> bool:
+        """It ends the attempt, so that a stop and a retry must not pass each other."""
+        return self.move.target.job_state.is_final and not self.attempt.job_state.is_final
+
+
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """A submit intent to commit: the driver may be submitted to this head then, and to no other."""
 
     attempt: Attempt
-    namespace: str
-    spec: JobSpec
-    submitted_at: datetime
-    stop: StopIntent | None
-    requeue: RequeueIntent | None
-    evidence: Evidence
-    blind_seconds: float
-    superseded: bool
-    now: datetime
+    intent: SubmitIntent
+    locks_job: bool = True
 
 
-async def load(conn: AsyncConnection, attempt_id: str) -> Loaded | None:
-    """Read an attempt with its job's intents and the runner's evidence; None if there is no such attempt."""
-    row = (await conn.execute(select(attempts).where(attempts.c.id == attempt_id))).first()
-    if row is None:
-        return None
-    attempt = attempt_of(row)
-    job = (await conn.execute(select(jobs).where(jobs.c.id == attempt.job_id))).one()._mapping
-    blind = await conn.scalar(select(clusters.c.blind_seconds).where(clusters.c.name == (attempt.cluster or "")))
-    return Loaded(
-        attempt=attempt,
-        namespace=job["namespace"],
-        spec=JobSpec.model_validate(job["spec"]),
-        submitted_at=job["submitted_at"],
-        stop=stop_of(dict(job)),
-        requeue=requeue_of(dict(job)),
-        evidence=await evidence_store.read_evidence(conn, attempt_id),
-        blind_seconds=blind or 0.0,
-        superseded=job["latest"] != attempt.number,
-        now=await now(conn),
-    )
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A column (`driver_seen_at`, `stop_sent_at`) to set to now, with no move."""
+
+    attempt: Attempt
+    column: str
+    locks_job: bool = False
 
 
-async def queue(conn: AsyncConnection, limit: int = 1_000) -> list[Queued]:
-    """The queue in its order: higher priority first, then older; without those that back off or are to be stopped."""
-    statement = (
-        select(attempts.c.id, attempts.c.cpu_milli, attempts.c.memory, attempts.c.gpu, attempts.c.selector)
-        .join(jobs, jobs.c.id == attempts.c.job_id)
-        .where(attempts.c.resource_state == ResourceState.QUEUED.value, jobs.c.stop_at.is_(None))
-        .where((attempts.c.not_before.is_(None)) | (attempts.c.not_before <= await now(conn)))
-        .order_by(attempts.c.queue_rank, attempts.c.id)
-        .limit(limit)
-    )
-    return [
-        Queued(row.id, resources_of(row.cpu_milli, row.memory, row.gpu), row.selector or {})
-        for row in await conn.execute(statement)
-    ]
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A wake-up that was answered."""
+
+    wakeup: Wakeup
 
 
-async def queued_ids(conn: AsyncConnection) -> list[str]:
-    """Every queued attempt."""
-    return list(
-        await conn.scalars(select(attempts.c.id).where(attempts.c.resource_state == ResourceState.QUEUED.value))
-    )
+class _Before(NamedTuple):
+    """What a transition repeats of the attempt before it."""
+
+    id: str
+    job_id: str
+    number: int
+    version: int
 
 
-async def live_ids(conn: AsyncConnection, cluster: str) -> list[str]:
-    """Every attempt that this cluster has claimed and not finished with."""
-    live = [state.value for state in ResourceState if state is not ResourceState.TERMINATED]
-    return list(
-        await conn.scalars(
-            select(attempts.c.id).where(attempts.c.cluster == cluster, attempts.c.resource_state.in_(live))
-        )
-    )
-
-
-async def stop_wanted_ids(conn: AsyncConnection) -> list[str]:
-    """Every queued attempt whose job is to be stopped."""
-    statement = (
-        select(attempts.c.id)
-        .join(jobs, jobs.c.id == attempts.c.job_id)
-        .where(attempts.c.resource_state == ResourceState.QUEUED.value, jobs.c.stop_at.is_not(None))
-    )
-    return list(await conn.scalars(statement))
-
-
-async def cluster_of(conn: AsyncConnection, attempt_id: str) -> str | None:
-    """The cluster that claimed the attempt."""
-    return await conn.scalar(select(attempts.c.cluster).where(attempts.c.id == attempt_id))
+Change = Recorded | Intended | Marked | Answered
 
 
 async def claim(conn: AsyncConnection, lease: Lease, attempt_id: str, *, actor: str) -> None:
@@ -119,44 +92,48 @@ async def claim(conn: AsyncConnection, lease: Lease, attempt_id: str, *, actor: 
     Raises:
         StaleError: it is no longer queued, its job is to be stopped, or the lease is no longer ours.
     """
+    if not await claim_many(conn, lease, [attempt_id], actor=actor):
+        raise StaleError
+
+
+async def claim_many(conn: AsyncConnection, lease: Lease, attempt_ids: Sequence[str], *, actor: str) -> list[str]:
+    """Take queued attempts for the lease's cluster; answers those that were taken.
+
+    One that is no longer queued, or whose job is to be stopped, does not hinder the others.
+
+    Raises:
+        StaleError: the lease is no longer ours.
+    """
     await check_lease(conn, lease)
-    row = (await conn.execute(select(attempts).where(attempts.c.id == attempt_id))).first()
-    if row is None or row.resource_state != ResourceState.QUEUED.value:
-        raise StaleError
-    job = await lock_job(conn, row.job_id)
-    if job is None or job["stop_at"] is not None:
-        raise StaleError
-    move = Move(Pair(ResourceState.CREATING, JobState.WAITING), Reason.CLAIMED, "", {}, {"cluster": lease.name})
-    await _apply(conn, attempt_of(row), move, actor=actor)
+    of_job = select(attempts.c.id, attempts.c.job_id, attempts.c.number, attempts.c.version)
+    wanted = {
+        row.id: _Before(*row) for row in await conn.execute(of_job.where(attempts.c.id.in_(attempt_ids), _is_queued()))
+    }
+    locked = await _lock_jobs(conn, {row.job_id for row in wanted.values()})
+    ids = sorted(one for one, row in wanted.items() if _may_run(locked.get(row.job_id)))
+    if not ids:
+        return []
+    at, blind = await now(conn), await _blind_seconds(conn, lease.name)
+    move = Move(Pair(ResourceState.CREATING, JobState.WAITING), Reason.CLAIMED)
+    values = _values_of(move, at) | {"cluster": lease.name, "blind_at_entry": blind}
+    taken = []
+    for one in ids:
+        mine = (attempts.c.id == one) & (attempts.c.version == wanted[one].version) & _is_queued()
+        result = await conn.execute(update(attempts).where(mine).values(version=wanted[one].version + 1, **values))
+        taken += [one] * result.rowcount
+    from_pair = Pair(ResourceState.QUEUED, JobState.WAITING)
+    await _insert_transitions(conn, [_transition(wanted[one], from_pair, move, actor=actor, at=at) for one in taken])
+    return taken
 
 
 async def record_move(conn: AsyncConnection, lease: Lease, view: View, move: Move, *, actor: str) -> None:
     """Record a move, the end of the job if it is that, or the next attempt, in one transaction.
 
-    Locks are taken in one order: lease, job, attempt. The job's row is read again under its lock, so that a stop
-    that came in the same instant wins against a retry.
-
     Raises:
         StaleError: the lease is no longer ours, or the attempt was changed by somebody else.
         IllegalMoveError: the table has no such move.
     """
-    await check_lease(conn, lease)
-    attempt = view.attempt
-    becomes_final = move.target.job_state.is_final and not attempt.job_state.is_final
-    job = await lock_job(conn, attempt.job_id) if becomes_final else None
-    at = await _apply(conn, attempt, move, actor=actor)
-    if job is None:
-        return
-    if move.reason in REQUEUES and job["stop_at"] is not None and view.stop is None:
-        raise StaleError  # the stop came in between, and is the end's reason
-    again = retry_at(_with_stop(view, job), move, await _spent(conn, attempt))
-    if again is None:
-        await conn.execute(update(jobs).where(jobs.c.id == attempt.job_id).values(finished_at=at))
-        return
-    row = (await conn.execute(select(attempts).where(attempts.c.id == attempt.id))).one()._mapping
-    following = next_attempt(dict(row), at, again)
-    await insert_attempt(conn, following, actor=actor)
-    await conn.execute(update(jobs).where(jobs.c.id == attempt.job_id).values(latest=following["number"]))
+    await _one(conn, lease, Recorded(view, move), actor)
 
 
 async def record_intent(conn: AsyncConnection, lease: Lease, attempt: Attempt, intent: SubmitIntent) -> Attempt:
@@ -165,17 +142,7 @@ async def record_intent(conn: AsyncConnection, lease: Lease, attempt: Attempt, i
     Raises:
         StaleError: the lease is lost, the attempt has changed, or is to be stopped or queued again.
     """
-    await check_lease(conn, lease)
-    job = await lock_job(conn, attempt.job_id)
-    if job is None or job["stop_at"] is not None or job["requeue_attempt"] == attempt.number:
-        raise StaleError
-    values = {
-        "intent_submission_id": intent.submission_id,
-        "intent_cluster_uid": intent.cluster_uid,
-        "intent_head_uid": intent.head_uid,
-        "intent_at": await now(conn),
-    }
-    await _guarded_update(conn, attempt, values)
+    await _one(conn, lease, Intended(attempt, intent), "")
     return attempt.model_copy(update={"submit_intent": intent})
 
 
@@ -185,70 +152,119 @@ async def mark(conn: AsyncConnection, lease: Lease, attempt: Attempt, column: st
     Raises:
         StaleError: the lease is lost, or the attempt has changed.
     """
+    await _one(conn, lease, Marked(attempt, column), "")
+
+
+async def record_changes(
+    conn: AsyncConnection, lease: Lease, changes: Sequence[Change], *, actor: str
+) -> list[Exception | None]:
+    """Record many changes in one transaction: for each, None, or why it was not recorded.
+
+    Locks are taken in one order: lease, jobs by id, attempts by id. A job's row is read again under its lock, so that
+    a stop that came in the same instant wins against a retry. One that is stale does not hinder the others.
+
+    Raises:
+        StaleError: the lease is no longer ours.
+    """
     await check_lease(conn, lease)
-    await _guarded_update(conn, attempt, {column: await now(conn)})
+    writes = [one for one in changes if not isinstance(one, Answered)]
+    locked = await _lock_jobs(conn, {one.attempt.job_id for one in writes if one.locks_job})
+    batch = _Batch(conn, actor, await now(conn), await _blind_seconds(conn, lease.name), locked)
+    results: dict[int, Exception | None] = {}
+    for one in sorted(writes, key=lambda write: write.attempt.id):
+        results[id(one)] = await batch.write(one)
+    await batch.finish()
+    await delete_wakeups(conn, lease.name, [one.wakeup for one in changes if isinstance(one, Answered)])
+    return [results.get(id(one)) for one in changes]
 
 
-async def _apply(conn: AsyncConnection, attempt: Attempt, move: Move, *, actor: str) -> datetime:
-    if not is_legal_move(attempt.pair, move.target):
-        msg = f"{attempt.id}: {attempt.pair} -> {move.target} ({move.reason})"
-        raise IllegalMoveError(msg)
-    at = await now(conn)
-    changes = {name: value.value if isinstance(value, Enum) else value for name, value in move.changes.items()}
-    both = {"resource_state": move.target.resource_state.value, "job_state": move.target.job_state.value}
-    ends = move.target.job_state.is_final and not attempt.job_state.is_final
-    message = move.message or ("" if not attempt.job_state.is_final else attempt.message)
-    keeps_reason = attempt.job_state.is_final
-    why = {
-        "reason": (attempt.reason if keeps_reason else move.reason).value,
-        "category": _category(attempt.category if keeps_reason else move.reason.category),
-    }
-    values: dict[str, Any] = {
-        **both,
-        **why,
-        "message": message,
-        "version": attempt.version + 1,
-        "entered_at": at,
-        **changes,
-    }
-    cluster = changes.get("cluster", attempt.cluster)
-    values["blind_at_entry"] = (
-        await conn.scalar(select(clusters.c.blind_seconds).where(clusters.c.name == (cluster or ""))) or 0.0
-    )
-    if ends:
-        values["finished_at"] = at
-    if move.target.resource_state is ResourceState.TERMINATED:
-        values["terminated_at"] = at
-    await _guarded_update(conn, attempt, values)
-    await _insert_transition(conn, attempt, move, actor=actor, at=at)
-    return at
+class _Batch:
+    """Changes of one transaction, under one moment."""
+
+    def __init__(
+        self, conn: AsyncConnection, actor: str, at: datetime, blind: float, jobs_: dict[str, dict[str, Any]]
+    ) -> None:
+        self._conn = conn
+        self._actor = actor
+        self._at = at
+        self._blind = blind
+        self._jobs = jobs_
+        self._transitions: list[dict[str, Any]] = []
+        self._finished: list[str] = []
+
+    async def write(self, change: Recorded | Intended | Marked) -> Exception | None:
+        """Write it where nothing has changed since it was read; why not, otherwise."""
+        attempt = change.attempt
+        match change:
+            case Recorded(view, move):
+                return await self._move(view, move)
+            case Marked(column=column):
+                return None if await self._update(attempt, {column: self._at}) else StaleError()
+            case Intended(intent=intent):
+                job = self._jobs.get(attempt.job_id)
+                if not _may_run(job) or (job is not None and job["requeue_attempt"] == attempt.number):
+                    return StaleError()
+                return None if await self._update(attempt, _intent_values(intent, self._at)) else StaleError()
+
+    async def finish(self) -> None:
+        """The history, and the ends of jobs."""
+        await _insert_transitions(self._conn, self._transitions)
+        if self._finished:
+            over = jobs.c.id.in_(self._finished)
+            await self._conn.execute(update(jobs).where(over).values(finished_at=self._at))
+
+    async def _move(self, view: View, move: Move) -> Exception | None:
+        attempt = view.attempt
+        if not is_legal_move(attempt.pair, move.target):
+            return IllegalMoveError(f"{attempt.id}: {attempt.pair} -> {move.target} ({move.reason})")
+        job = self._jobs.get(attempt.job_id)
+        ends = move.target.job_state.is_final and not attempt.job_state.is_final
+        if ends and (job is None or (move.reason in REQUEUES and job["stop_at"] is not None and view.stop is None)):
+            return StaleError()  # a stop came in between, and is the end's reason
+        values = _values_of(move, self._at, attempt) | {"blind_at_entry": self._blind}
+        if not await self._update(attempt, values | {"version": attempt.version + 1}):
+            return StaleError()
+        before = _Before(attempt.id, attempt.job_id, attempt.number, attempt.version)
+        self._transitions.append(_transition(before, attempt.pair, move, actor=self._actor, at=self._at))
+        if ends and job is not None:
+            await self._follow(replace(view, stop=stop_of(job)), move)
+        return None
+
+    async def _follow(self, view: View, move: Move) -> None:
+        """The next attempt, or the end of the job."""
+        attempt = view.attempt
+        again = retry_at(view, move, await _spent(self._conn, attempt)) if _may_follow(view, move) else None
+        if again is None:
+            self._finished.append(attempt.job_id)
+            return
+        row = (await self._conn.execute(select(attempts).where(attempts.c.id == attempt.id))).one()._mapping
+        following = next_attempt(dict(row), self._at, again)
+        await insert_attempt(self._conn, following, actor=self._actor)
+        mine = jobs.c.id == attempt.job_id
+        await self._conn.execute(update(jobs).where(mine).values(latest=following["number"]))
+
+    async def _update(self, attempt: Attempt, values: dict[str, Any]) -> bool:
+        mine = (attempts.c.id == attempt.id) & (attempts.c.version == attempt.version)
+        return (await self._conn.execute(update(attempts).where(mine).values(values))).rowcount == 1
 
 
-async def _insert_transition(conn: AsyncConnection, attempt: Attempt, move: Move, *, actor: str, at: datetime) -> None:
-    row = {
-        "attempt_id": attempt.id,
-        "version": attempt.version + 1,
-        "job_id": attempt.job_id,
-        "attempt": attempt.number,
-        "from_resource_state": attempt.resource_state.value,
-        "from_job_state": attempt.job_state.value,
-        "resource_state": move.target.resource_state.value,
-        "job_state": move.target.job_state.value,
-        "reason": move.reason.value,
-        "category": _category(move.reason.category),
-        "message": move.message,
-        "actor": actor,
-        "evidence": move.evidence,
-        "at": at,
-    }
-    await conn.execute(insert(transitions).values(row))
+async def _one(conn: AsyncConnection, lease: Lease, change: Change, actor: str) -> None:
+    [error] = await record_changes(conn, lease, [change], actor=actor)
+    if error is not None:
+        raise error
 
 
-async def _guarded_update(conn: AsyncConnection, attempt: Attempt, values: dict[str, Any]) -> None:
-    where = (attempts.c.id == attempt.id) & (attempts.c.version == attempt.version)
-    result = await conn.execute(update(attempts).where(where).values(values))
-    if result.rowcount != 1:
-        raise StaleError
+async def _lock_jobs(conn: AsyncConnection, job_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    ids = sorted(job_ids)
+    if not ids:
+        return {}
+    columns = [jobs.c[name] for name in ("id", "stop_at", "stop_by", "stop_reason", "requeue_attempt")]
+    rows = await conn.execute(select(*columns).where(jobs.c.id.in_(ids)).order_by(jobs.c.id).with_for_update())
+    return {row.id: dict(row._mapping) for row in rows}
+
+
+async def _blind_seconds(conn: AsyncConnection, cluster: str) -> float:
+    return await conn.scalar(select(clusters.c.blind_seconds).where(clusters.c.name == cluster)) or 0.0
 
 
 async def _spent(conn: AsyncConnection, attempt: Attempt) -> list[Category | None]:
@@ -260,9 +276,70 @@ async def _spent(conn: AsyncConnection, attempt: Attempt) -> list[Category | Non
     return [None if name is None else Category(name) for name in await conn.scalars(earlier)]
 
 
-def _with_stop(view: View, job: dict[str, Any]) -> View:
-    return replace(view, stop=stop_of(job))
+async def _insert_transitions(conn: AsyncConnection, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        await conn.execute(insert(transitions), rows)
 
 
-def _category(category: Category | None) -> str | None:
-    return None if category is None else category.value
+def _values_of(move: Move, at: datetime, attempt: Attempt | None = None) -> dict[str, Any]:
+    """The attempt's columns after the move; an outcome keeps its reason."""
+    keeps_reason = attempt is not None and attempt.job_state.is_final
+    values: dict[str, Any] = {
+        "resource_state": move.target.resource_state.value,
+        "job_state": move.target.job_state.value,
+        "entered_at": at,
+        **{name: value.value if isinstance(value, Enum) else value for name, value in move.changes.items()},
+    }
+    if not keeps_reason:
+        values |= {"reason": move.reason.value, "category": _category(move.reason), "message": move.message}
+        if move.target.job_state.is_final:
+            values["finished_at"] = at
+    if move.target.resource_state is ResourceState.TERMINATED:
+        values["terminated_at"] = at
+    return values
+
+
+def _transition(before: _Before, source: Pair, move: Move, *, actor: str, at: datetime) -> dict[str, Any]:
+    return {
+        "attempt_id": before.id,
+        "version": before.version + 1,
+        "job_id": before.job_id,
+        "attempt": before.number,
+        "from_resource_state": source.resource_state.value,
+        "from_job_state": source.job_state.value,
+        "resource_state": move.target.resource_state.value,
+        "job_state": move.target.job_state.value,
+        "reason": move.reason.value,
+        "category": _category(move.reason),
+        "message": move.message,
+        "actor": actor,
+        "evidence": move.evidence,
+        "at": at,
+    }
+
+
+def _intent_values(intent: SubmitIntent, at: datetime) -> dict[str, Any]:
+    return {
+        "intent_submission_id": intent.submission_id,
+        "intent_cluster_uid": intent.cluster_uid,
+        "intent_head_uid": intent.head_uid,
+        "intent_at": at,
+    }
+
+
+def _may_run(job: dict[str, Any] | None) -> bool:
+    return job is not None and job["stop_at"] is None
+
+
+def _may_follow(view: View, move: Move) -> bool:
+    """Whether it is worth reading how many retries were spent."""
+    category = move.reason.category
+    return move.reason in REQUEUES or (category is not None and view.spec.retries.limit(category) > 0)
+
+
+def _is_queued() -> ColumnElement[bool]:
+    return attempts.c.resource_state == _QUEUED
+
+
+def _category(reason: Reason) -> str | None:
+    return None if reason.category is None else reason.category.value

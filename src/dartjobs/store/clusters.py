@@ -60,9 +60,7 @@ async def views(conn: AsyncConnection) -> list[ClusterView]:
     used = await _used(conn)
     rows = await conn.execute(select(clusters).order_by(clusters.c.name))
     return [
-        ClusterView(
-            row.name, _capacity(row.capacity), used.get(row.name, Resources()), row.labels, bool(row.schedulable)
-        )
+        ClusterView(row.name, _capacity(row.capacity), used.get(row.name, Resources()), row.labels, _takes_jobs(row))
         for row in rows
     ]
 
@@ -119,6 +117,10 @@ def _state(row: Row[Any], *, is_heard: bool) -> ClusterState:
     if row.unreachable_since is not None or not is_heard:
         return ClusterState.UNREACHABLE
     return ClusterState.READY if row.schedulable else ClusterState.CORDONED
+
+
+def _takes_jobs(row: Row[Any]) -> bool:
+    return bool(row.schedulable) and row.lost_at is None
 
 
 def _amount(resources: Resources) -> Amount:

@@ -1,10 +1,13 @@
 """Rows to models and back."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, SupportsInt
 
+from pydantic import ValidationError
 from sqlalchemy import Row
 
 from dartjobs.core.queueing import Resources
@@ -15,6 +18,7 @@ from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import JobState, ResourceState
 from dartjobs.store import tables
 
+_UNREADABLE = "(unreadable)"
 _ENUMS = {
     "resource_state": ResourceState,
     "job_state": JobState,
@@ -54,7 +58,7 @@ def job_of(job: Mapping[str, Any], attempt: Attempt) -> Job:
         namespace=job["namespace"],
         name=job["name"],
         user=job["user"],
-        spec=JobSpec.model_validate(job["spec"]),
+        spec=_spec(job["spec"]),
         submitted_at=job["submitted_at"],
         finished_at=job["finished_at"],
         stop=stop_of(job),
@@ -62,6 +66,39 @@ def job_of(job: Mapping[str, Any], attempt: Attempt) -> Job:
         retry_of=job["retry_of"],
         attempt=attempt,
     )
+
+
+def _spec(body: dict[str, Any]) -> JobSpec:
+    try:
+        return JobSpec.model_validate(body)
+    except ValidationError:
+        return spec_of(json.dumps(body))[0]
+
+
+@lru_cache(maxsize=1_024)
+def spec_of(text: str) -> tuple[JobSpec, str | None]:
+    """A stored specification, and what of it cannot be read: those fields have their defaults then.
+
+    It was valid when it was stored; a damaged row, or one that a newer release wrote, must still be stopped and ended.
+    """
+    try:
+        return JobSpec.model_validate_json(text), None
+    except ValidationError as error:
+        why = str(error)
+        wrong = {str(problem["loc"][0]) for problem in error.errors() if problem["loc"]}
+    readable = {name: value for name, value in _fields(text).items() if name not in wrong}
+    try:
+        return JobSpec.model_validate({"entrypoint": _UNREADABLE} | readable), why
+    except ValidationError:
+        return JobSpec(entrypoint=_UNREADABLE), why
+
+
+def _fields(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def stop_of(job: Mapping[str, Any]) -> StopIntent | None:

@@ -1,5 +1,7 @@
 """Sweeps: deleting what looks like an orphan is a recorded, fenced act."""
 
+from datetime import timedelta
+
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -8,19 +10,28 @@ from dartjobs.store.database import now
 from dartjobs.store.leases import Lease, check_lease
 from dartjobs.store.tables import attempts, sweeps
 
+_NONE = timedelta(0)
 
-async def may_sweep(conn: AsyncConnection, lease: Lease, attempt_id: str, cluster_uid: str | None) -> bool:
-    """Under the lease's lock, see once more that the attempt is over, and record the sweep.
 
-    False: the attempt is unknown here (quarantine it, never sweep it) or lives.
+async def may_sweep(
+    conn: AsyncConnection, lease: Lease, attempt_id: str, cluster_uid: str | None, *, grace: timedelta = _NONE
+) -> bool | None:
+    """Under the lease's lock, see once more that the attempt is over, and record the sweep of what was seen.
+
+    None: the attempt is unknown here, or another cluster's: quarantine what is held of it, never sweep it. False: it
+    lives, or ended less than `grace` ago.
 
     Raises:
         StaleError: the lease is no longer ours.
     """
     await check_lease(conn, lease)
-    state = await conn.scalar(select(attempts.c.resource_state).where(attempts.c.id == attempt_id))
-    if state != ResourceState.TERMINATED.value:
+    columns = attempts.c.resource_state, attempts.c.cluster, attempts.c.terminated_at
+    row = (await conn.execute(select(*columns).where(attempts.c.id == attempt_id))).first()
+    if row is None or row.cluster != lease.name:
+        return None
+    at = await now(conn)
+    if row.resource_state != ResourceState.TERMINATED.value or row.terminated_at > at - grace:
         return False
-    row = {"cluster": lease.name, "attempt_id": attempt_id, "cluster_uid": cluster_uid, "epoch": lease.epoch}
-    await conn.execute(insert(sweeps).values(**row, at=await now(conn)))
+    values = {"cluster": lease.name, "attempt_id": attempt_id, "cluster_uid": cluster_uid, "epoch": lease.epoch}
+    await conn.execute(insert(sweeps).values(**values, at=at))
     return True

@@ -1,6 +1,7 @@
 """Wake-ups: rows that say "look at this attempt", deleted only under the generation that was read."""
 
 import uuid
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import delete, insert, select, update
@@ -44,5 +45,13 @@ async def read_wakeups(conn: AsyncConnection, cluster: str, limit: int = 1_000) 
 
 async def delete_wakeup(conn: AsyncConnection, cluster: str, wakeup: Wakeup) -> None:
     """Forget a wake-up that was processed, unless a newer one has taken its place."""
-    mine = (wakeups.c.cluster == cluster) & (wakeups.c.attempt_id == wakeup.attempt_id) & (wakeups.c.gen == wakeup.gen)
+    await delete_wakeups(conn, cluster, [wakeup])
+
+
+async def delete_wakeups(conn: AsyncConnection, cluster: str, processed: Sequence[Wakeup]) -> None:
+    """Forget wake-ups that were processed, unless newer ones have taken their places."""
+    if not processed:
+        return
+    ids, gens = sorted({one.attempt_id for one in processed}), [one.gen for one in processed]
+    mine = (wakeups.c.cluster == cluster) & wakeups.c.attempt_id.in_(ids) & wakeups.c.gen.in_(gens)
     await conn.execute(delete(wakeups).where(mine))

@@ -1,78 +1,104 @@
-"""Hold a cluster's lease: take it, register the cluster, prolong it."""
+"""Hold a cluster's lease: take it, register the cluster, prolong it, and know how fresh the view of it is."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from dartjobs.drivers.base import Driver
-from dartjobs.models.problem import UnavailableError
+from dartjobs.bus import base as topics
+from dartjobs.drivers.base import Driver, DriverError, TemporaryDriverError
 from dartjobs.services.platform import Platform
-from dartjobs.store import clusters, leases
+from dartjobs.services.tenure import Terms, held_lease, renewing
+from dartjobs.store import due, leases
 from dartjobs.store.clusters import Registration
 from dartjobs.store.leases import Lease
 from dartjobs.sync.settings import SyncSettings
 
 _log = logging.getLogger(__name__)
-_LET_GO_SECONDS = 2.0
-_BLIND_AFTER = 3
-"""So many heartbeats missed in a row count as time in which nobody looked."""
+_FRESH_SECONDS = 10.0
+_LOOK_SECONDS = 3.0
+
+
+class Sight:
+    """When the cluster was last seen; by a clock that goes on while this process is stopped."""
+
+    def __init__(self) -> None:
+        self._seen = -1e9
+
+    def seen(self) -> None:
+        """It answered now."""
+        self._seen = time.monotonic()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether new work may be claimed for it."""
+        return time.monotonic() - self._seen < _FRESH_SECONDS
+
+
+class ClusterWatch:
+    """Registers the cluster, and says whether it can be seen."""
+
+    def __init__(self, platform: Platform, driver: Driver, settings: SyncSettings) -> None:
+        self.sight = Sight()
+        self._platform = platform
+        self._driver = driver
+        self._settings = settings
+        self._registered: Registration | None = None
+
+    async def register(self) -> None:
+        """Record the cluster, or what is new about it.
+
+        Raises:
+            DriverError: the cluster cannot be seen.
+            RecreatedClusterError: it is another one than that which was registered under this name.
+        """
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                identity, capacity = await self._driver.identity(), await self._driver.capacity()
+        except TimeoutError as error:
+            msg = f"it did not answer within {_LOOK_SECONDS} s"
+            raise TemporaryDriverError(msg) from error
+        registration = Registration(self._settings.cluster, identity, capacity, dict(self._settings.labels))
+        if registration != self._registered:
+            await self._platform.database.write(partial(due.register_cluster, registration=registration))
+            self._registered = registration
+            await self._platform.bus.publish(topics.QUEUE)
+        self.sight.seen()
+
+    async def is_visible(self) -> bool:
+        """Look at the cluster once, and record what is new about it.
+
+        Raises:
+            RecreatedClusterError: it is another one than that which was registered under this name.
+        """
+        try:
+            await self.register()
+        except DriverError as error:
+            _log.warning("cluster %s cannot be seen: %s", self._settings.cluster, error)
+            return False
+        return True
 
 
 @asynccontextmanager
-async def hold_lease(platform: Platform, driver: Driver, settings: SyncSettings, holder: str) -> AsyncIterator[Lease]:
-    """Wait for the lease, register the cluster, and prolong the lease while the context is open.
-
-    A task that is cancelled inside lets go of it, so that a standby need not wait until it expires.
+async def hold_lease(
+    platform: Platform, driver: Driver, settings: SyncSettings, holder: str
+) -> AsyncIterator[tuple[Lease, Sight]]:
+    """Wait for the lease and for a sight of the cluster, and prolong the lease while the context is open.
 
     Raises:
+        RecreatedClusterError: it is another one than that which was registered under this name.
         ExceptionGroup: of StaleError, when the lease was lost; of UnavailableError, when the database was away.
     """
-    await _register(platform, driver, settings)
-    lease = await _acquire(platform, settings, holder)
-    _log.info("%s holds the lease of %s at epoch %d", holder, lease.name, lease.epoch)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            renewal = tasks.create_task(_renew(platform, driver, settings, lease))
-            yield lease
-            renewal.cancel()
-    except asyncio.CancelledError:
-        await let_go(platform, lease.name, holder)
-        raise
-
-
-async def let_go(platform: Platform, name: str, holder: str) -> None:
-    """Release a lease, if that goes quickly: it expires in any case."""
-    with contextlib.suppress(UnavailableError, TimeoutError):
-        async with asyncio.timeout(_LET_GO_SECONDS):
-            await platform.database.write(partial(leases.release, name=name, holder=holder))
-
-
-async def _acquire(platform: Platform, settings: SyncSettings, holder: str) -> Lease:
-    take = partial(leases.acquire, name=settings.cluster, holder=holder, duration=settings.lease)
-    while True:
-        lease = await platform.database.write(take)
-        if lease is not None:
-            return lease
-        await asyncio.sleep(settings.heartbeat.total_seconds())
-
-
-async def _register(platform: Platform, driver: Driver, settings: SyncSettings) -> None:
-    registration = Registration(
-        settings.cluster, await driver.identity(), await driver.capacity(), dict(settings.labels)
-    )
-    await platform.database.write(partial(clusters.register, registration=registration))
-
-
-async def _renew(platform: Platform, driver: Driver, settings: SyncSettings, lease: Lease) -> None:
-    last, period = time.monotonic(), settings.heartbeat.total_seconds()
-    while True:
-        await asyncio.sleep(period)
-        await platform.database.write(partial(leases.renew, lease=lease, duration=settings.lease))
-        gap, last = time.monotonic() - last, time.monotonic()
-        if gap > _BLIND_AFTER * period:
-            await platform.database.write(partial(leases.add_blind_seconds, cluster=lease.name, seconds=gap - period))
-        await _register(platform, driver, settings)
+    terms = Terms(settings.lease, settings.heartbeat)
+    async with held_lease(platform, settings.cluster, holder, terms) as lease:
+        watch = ClusterWatch(platform, driver, settings)
+        renew = partial(leases.renew, lease=lease, duration=settings.lease, period=settings.heartbeat)
+        while not await watch.is_visible():
+            await platform.database.write(partial(renew, reachable=False))
+            await asyncio.sleep(settings.heartbeat.total_seconds())
+        await platform.database.write(renew)
+        _log.info("%s holds the lease of %s at epoch %d", holder, lease.name, lease.epoch)
+        async with renewing(platform, lease, terms, watch.is_visible):
+            yield lease, watch.sight

@@ -9,17 +9,18 @@ from functools import partial
 from dartjobs.bus import base as topics
 from dartjobs.core.policy import Policy
 from dartjobs.core.queueing import choose
-from dartjobs.drivers.base import Driver, DriverError, TemporaryDriverError
+from dartjobs.drivers.base import Driver, DriverError, Held, TemporaryDriverError
 from dartjobs.models.problem import UnavailableError
 from dartjobs.services.platform import Platform
-from dartjobs.store import attempts, clusters, wakeups
+from dartjobs.store import attempts, clusters, placement, wakeups
+from dartjobs.store.clusters import RecreatedClusterError
 from dartjobs.store.database import StaleError
 from dartjobs.sync.acts import Actor
 from dartjobs.sync.agenda import Agenda
-from dartjobs.sync.lease import hold_lease
+from dartjobs.sync.lease import Sight, hold_lease
 from dartjobs.sync.reconcile import Reconciler
 from dartjobs.sync.settings import SyncSettings
-from dartjobs.sync.sweep import sweep
+from dartjobs.sync.sweep import Sweeper
 
 _log = logging.getLogger(__name__)
 _AFTER_A_FAULT = timedelta(seconds=30)
@@ -51,22 +52,27 @@ class SyncService:
         holder, secret, installation = self._identity
         while True:
             try:
-                async with hold_lease(self._platform, self._driver, self._settings, holder) as lease:
+                async with hold_lease(self._platform, self._driver, self._settings, holder) as (lease, sight):
                     actor = Actor(self._platform, self._driver, lease, self._settings.gateway_url, secret, installation)
-                    await _Pass(actor, self._settings, self._policy, f"sync/{lease.name}").run()
+                    await _Pass(actor, sight, self._settings, self._policy).run()
             except* (StaleError, UnavailableError, TemporaryDriverError) as group:
                 _log.warning("the lease of %s is to be taken again: %s", self._settings.cluster, group.exceptions)
                 await asyncio.sleep(_AFTER_A_BREAK.total_seconds())
+            except* RecreatedClusterError as group:
+                _log.error("quarantined: %s. Register it under another name.", group.exceptions)
+                await asyncio.sleep(_AFTER_A_FAULT.total_seconds())
 
 
 class _Pass:
     """One tenure of the lease."""
 
-    def __init__(self, actor: Actor, settings: SyncSettings, policy: Policy, name: str) -> None:
+    def __init__(self, actor: Actor, sight: Sight, settings: SyncSettings, policy: Policy) -> None:
         self._actor = actor
         self._settings = settings
-        self._name = name
-        self._reconciler = Reconciler(actor, policy, name)
+        self._sight = sight
+        self._name = f"sync/{actor.lease.name}"
+        self._reconciler = Reconciler(actor, policy, self._name)
+        self._sweeper = Sweeper(actor, settings.sweep_grace)
         self._agenda = Agenda()
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._database = actor.platform.database
@@ -89,20 +95,31 @@ class _Pass:
                     await self._agenda.wait(hints, longest)
 
     async def _look_at_everything(self) -> None:
-        live = set(await self._database.read(partial(attempts.live_ids, cluster=self._cluster)))
+        held = await self._inventory()
+        live = set(await self._database.read(partial(placement.live_ids, cluster=self._cluster)))
         for attempt_id in live:
             self._agenda.add(attempt_id)
         try:
-            await sweep(self._actor, live)
+            await self._sweeper.sweep([one for one in held if one.attempt_id not in live])
+        except DriverError as error:
+            _log.error("orphans could not be swept: %s", error)
+
+    async def _inventory(self) -> list[Held]:
+        """Read before what is live, so that what was claimed in between is no orphan."""
+        try:
+            return await self._actor.driver.inventory()
         except DriverError as error:
             _log.error("orphans could not be looked for: %s", error)
+            return []
 
     async def _read_wakeups(self) -> None:
         for wakeup in await self._database.read(partial(wakeups.read_wakeups, cluster=self._cluster)):
             self._agenda.add(wakeup.attempt_id, wakeup)
 
     async def _claim(self) -> None:
-        queue = await self._database.read(attempts.queue)
+        if not self._sight.is_fresh:
+            return
+        queue = await self._database.read(placement.queue)
         if not queue:
             return
         mine = [view for view in await self._database.read(clusters.views) if view.name == self._cluster]

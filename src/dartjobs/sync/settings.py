@@ -22,4 +22,7 @@ class SyncSettings(BaseSettings):
         default=timedelta(seconds=1), description="Between two looks for work that no hint announced."
     )
     full_pass: timedelta = Field(default=timedelta(minutes=1), description="Between two looks at everything.")
+    sweep_grace: timedelta = Field(
+        default=timedelta(seconds=30), description="Nothing of an attempt is swept before it is over for so long."
+    )
     concurrency: int = Field(default=32, ge=1, description="Attempts looked at together.")

@@ -1,21 +1,18 @@
 """`dartjobs wait`."""
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
 
 import click
 
-from dartjobs.cli.options import connection_options, job_argument, output_option, timeout_option
-
-if TYPE_CHECKING:
-    from datetime import timedelta
+from dartjobs.cli.options import connection_options, output_option, timeout_option
 
 
 @click.command
-@job_argument(many=True)
+@click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
 @timeout_option
-@output_option("table", "wide", "json", "yaml", "name")
+@output_option()
 @connection_options
-def command(jobs: tuple[str, ...], timeout: "timedelta | None", form: str) -> None:
+def command(jobs: tuple[str, ...], timeout: timedelta | None, form: str) -> None:
     """Wait until jobs are finished, then exit as the first did that did not succeed.
 
     Changes of state go to stderr, the finished jobs to stdout.

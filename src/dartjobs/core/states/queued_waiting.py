@@ -8,7 +8,8 @@ from dartjobs.core.world import Decision, Move, View, Wait
 from dartjobs.models.reason import Reason
 from dartjobs.models.state import JobState, Pair, ResourceState
 
-_LOOK = timedelta(minutes=1)
+_LOOK = timedelta(hours=1)
+"""A net: stops, and clusters that come or change, make it due at once."""
 
 
 def decide(view: View, policy: Policy) -> Decision:

@@ -118,12 +118,12 @@ class LocalDriver:
         if intent is not None and record is not None and record.head_uid == intent.head_uid:
             await _effect(lambda: folder.end(self._settings.stop_patience))
 
-    async def delete(self, attempt: Attempt) -> None:
+    async def delete(self, attempt: Attempt, *, cluster_uid: str | None = None) -> None:
         """End everything of the Ray cluster; when nothing lives, remove its files."""
-        await _effect(lambda: self._delete(attempt.id))
+        await _effect(lambda: self._delete(attempt.id, cluster_uid))
 
     async def inventory(self) -> list[Held]:
-        """Every folder."""
+        """Every folder, and whether its keeper lives."""
         return await _effect(lambda: [_held(folder) for folder in folders(self._root)])
 
     async def close(self) -> None:
@@ -211,8 +211,10 @@ class LocalDriver:
         )
         write_private(folder.path / "cluster.json", json.dumps(content | {"ray_token": ray_token}, indent=1))
 
-    def _delete(self, attempt_id: str) -> None:
+    def _delete(self, attempt_id: str, cluster_uid: str | None) -> None:
         folder = self._folder(attempt_id)
+        if cluster_uid is not None and _held(folder).cluster_uid != cluster_uid:
+            return
         with folder.locked() as mine:
             if not mine:
                 folder.end(self._settings.stop_patience)
@@ -228,7 +230,9 @@ def _failure(code: int | None, words: str) -> Failure:
 
 def _held(folder: Folder) -> Held:
     record = folder.record()
-    return Held(folder.path.name, None if record is None else record.cluster_uid)
+    if record is None:
+        return Held(folder.path.name)
+    return Held(folder.path.name, record.cluster_uid, record.head_uid if folder.is_kept else None)
 
 
 def _make_own(path: Path) -> None:
