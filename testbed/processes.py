@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_STATE, _STARTED = 0, 19
-"""Places in /proc/PID/stat behind the name: proc_pid_stat(5), fields 3 and 22."""
+_STARTED = 19
+"""Its place in /proc/PID/stat behind the name: proc_pid_stat(5), field 22."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,7 @@ class Process:
 
     def is_alive(self) -> bool:
         """Whether it runs: neither ended, nor ended and not yet reaped."""
-        fields = _fields(self.pid)
-        return bool(fields) and fields[_STARTED] == self.started and fields[_STATE] != "Z"
+        return not self.wait(0)
 
     def send(self, number: signal.Signals) -> None:
         """Signal it; nothing happens if it has ended, whoever has its id now."""
@@ -46,14 +45,14 @@ class Process:
                     signal.pidfd_send_signal(handle, number)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for its end, and reap it if it is our child; False if it still runs."""
+        """Wait for the end of all its threads, and reap it if it is our child; False if it still runs."""
         with self._opened() as handle:
             if handle is not None:
                 poll = select.poll()
                 poll.register(handle, select.POLLIN)
                 if not poll.poll(seconds * 1_000):
                     return False
-        with contextlib.suppress(ChildProcessError):
+        with contextlib.suppress(ChildProcessError):  # somebody else's, or reaped before
             os.waitpid(self.pid, os.WNOHANG)
         return True
 
@@ -72,7 +71,8 @@ class Process:
             yield None
             return
         try:  # the id is looked at after it was pinned: it cannot change owners any more
-            yield handle if self.is_alive() else None
+            fields = _fields(self.pid)
+            yield handle if fields and fields[_STARTED] == self.started else None
         finally:
             os.close(handle)
 

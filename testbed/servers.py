@@ -116,7 +116,7 @@ class Server(ABC):
     def _greets(self, connection: socket.socket) -> bool: ...
 
 
-class _Sql(Server):
+class SqlServer(Server):
     """What MySQL and MariaDB have in common."""
 
     program: ClassVar[str]
@@ -153,6 +153,8 @@ class _Sql(Server):
     def _prepare(self, root: Path) -> None:
         data = self.folder / "data"
         if data.exists():
+            for lock in data.glob("*.sock.lock"):  # names a process that was killed; its id may be another's by now
+                lock.unlink()
             return
         try:
             self._initialize(root)
@@ -169,7 +171,7 @@ class _Sql(Server):
         return connection.recv(head, socket.MSG_WAITALL)[4:] == b"\x0a"
 
 
-class MySQL(_Sql):
+class MySQL(SqlServer):
     """MySQL 9.7 LTS, from Debian unstable."""
 
     name = "mysql"
@@ -186,7 +188,7 @@ class MySQL(_Sql):
         return super()._program(root, "--mysqlx=OFF", "--secure-file-priv=", "--performance-schema=OFF", *options)
 
 
-class MariaDB(_Sql):
+class MariaDB(SqlServer):
     """MariaDB 10.11 LTS, from Debian 12."""
 
     name = "mariadb"

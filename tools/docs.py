@@ -2,15 +2,35 @@
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import click
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
 
+from dartjobs.api.settings import ApiSettings
+from dartjobs.bus.settings import BusSettings
 from dartjobs.cli.main import cli
+from dartjobs.cli.servers.settings import LocalClusterSettings, ServerSettings
+from dartjobs.controller.settings import ControllerSettings
+from dartjobs.gateway.settings import GatewaySettings
 from dartjobs.models.reason import FACTS
 from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import INITIAL, LEGAL_PAIRS, MOVES, Pair, neighbours
+from dartjobs.store.settings import DatabaseSettings
+from dartjobs.sync.settings import SyncSettings
 
+SETTINGS: tuple[type[BaseSettings], ...] = (
+    DatabaseSettings,
+    ServerSettings,
+    BusSettings,
+    ApiSettings,
+    SyncSettings,
+    LocalClusterSettings,
+    GatewaySettings,
+    ControllerSettings,
+)
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 _WIDTH = 100
 _BEGIN, _END = "<!-- make docs writes from here -->", "<!-- to here -->"
@@ -25,6 +45,7 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "state-machine.md": _replaced(DOCS / "state-machine.md", f"{state_diagram()}\n{pairs_table()}"),
         DOCS / "cli.md": _replaced(DOCS / "cli.md", commands()),
+        DOCS / "operations.md": _replaced(DOCS / "operations.md", variables()),
         DOCS / "reference/reasons.md": _replaced(DOCS / "reference/reasons.md", reasons_table()),
         DOCS / "reference/jobspec.schema.json": jobspec_schema(),
     }
@@ -57,8 +78,18 @@ def commands() -> str:
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
         if command is not None:
-            parts.append(_help(f"dartjobs {name}", command, click.Context(command, context, name)))
+            parts += _helps(f"dartjobs {name}", command, click.Context(command, context, name))
     return "\n".join(parts)
+
+
+def variables() -> str:
+    """Every environment variable that a server reads."""
+    rows = [
+        (f"`{kind.model_config.get('env_prefix', '')}{name}`".upper(), _default(field), field.description or "")
+        for kind in SETTINGS
+        for name, field in kind.model_fields.items()
+    ]
+    return _table(("variable", "default", "meaning"), rows)
 
 
 def jobspec_schema() -> str:
@@ -71,6 +102,24 @@ def main() -> None:
     for path, text in pages().items():
         path.write_text(text, encoding="utf-8")
         print(path.relative_to(DOCS.parent))
+
+
+def _helps(title: str, command: click.Command, context: click.Context) -> list[str]:
+    below = command.commands if isinstance(command, click.Group) else {}
+    parts = [_help(title, command, context)]
+    for name, one in below.items():
+        parts += _helps(f"{title} {name}", one, click.Context(one, context, name))
+    return parts
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "must be set"
+    return "" if field.default in (None, "", {}) else f"`{_shown(field.default)}`"
+
+
+def _shown(value: object) -> str:
+    return f"{value.total_seconds():.10g} s" if isinstance(value, timedelta) else str(value)
 
 
 def _help(title: str, command: click.Command, context: click.Context) -> str:

@@ -8,10 +8,11 @@ import asyncio
 import atexit
 import contextlib
 import os
+import random
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -79,9 +80,9 @@ async def blank_url_on(engine: str, folder: Path) -> AsyncIterator[str]:
         await _drop(url)
 
 
-def open_database(url: str, **settings: Any) -> Database:
-    """A database that exists."""
-    return Database(DatabaseSettings(url=SecretStr(url), **settings))
+def open_database(url: str, *, luck: Callable[[], float] = random.random, **settings: Any) -> Database:
+    """A database that exists; `settings` are fields of `DatabaseSettings`."""
+    return Database(DatabaseSettings(url=SecretStr(url), **settings), luck=luck)
 
 
 def with_database(server: str, name: str) -> str:

@@ -16,7 +16,11 @@ import yaml
 from dartjobs import Client
 from dartjobs.drivers.local.plan import temp_dir
 from dartjobs.drivers.local.settings import LocalSettings
+from tests.fakes.engines import SERVERS
 from tests.fakes.polling import until
+
+collect_ignore = [] if SERVERS else ["test_database_faults.py", "test_database_outage.py"]
+"""Of what only servers do: see docs/testbed.md."""
 
 DARTJOBS = [sys.executable, "-m", "dartjobs"]
 CODE = Path(__file__).parent / "code"

@@ -1,44 +1,55 @@
 """Following and waiting: data to stdout, what happens to stderr, and a way back after Ctrl-C."""
 
-import asyncio
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from dartjobs.cli import exit_codes
-from dartjobs.cli.describe import outcome
-from dartjobs.cli.options import async_client, client
+from dartjobs.cli.describe import meaning, outcome
+from dartjobs.cli.options import session
 from dartjobs.cli.text import Cleaner, clean, stdout_is_terminal
-from dartjobs.client.async_client import AsyncClient
-from dartjobs.models.job import Job, Transition
-from dartjobs.models.reason import FACTS
+from dartjobs.client.effects import Json
+from dartjobs.client.logs import Place
+from dartjobs.client.session import Session
+from dartjobs.models.state import FINAL
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
-def wait_for(job_ids: Sequence[str], timeout: timedelta | None = None) -> list[Job]:
+def wait_for(job_ids: Sequence[str], timeout: "timedelta | None" = None) -> list[Json]:
     """Wait quietly until each is finished; changes of state go to stderr, and at last each one's outcome."""
-    with _detaching(job_ids), client() as server:
+    with _detaching(job_ids), session() as server:
         deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
         jobs = []
         for job_id in job_ids:
             reporter = Reporter()
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            for event in server.watch(job_id, timeout=left):
+            for event in server.iterate(server.calls.watch(job_id, "finished", left)):
                 reporter.see(event)
             jobs.append(reporter.finished())
         return jobs
 
 
-def follow(job_id: str, *, attempt: int | None, tail: int | None, raw: bool) -> Job:
+def follow(job_id: str, *, attempt: int | None, tail: int | None, raw: bool) -> Json:
     """Copy the log to stdout as it grows, until the job is finished."""
-    with _detaching([job_id]):
-        return asyncio.run(_follow(job_id, attempt, tail, LogWriter(raw=raw)))
+    writer = LogWriter(raw=raw)
+    with _detaching([job_id]), session() as server:
+        reporting = _Reporting(server, job_id)
+        try:
+            for piece in server.iterate(server.calls.follow(job_id, Place(attempt, tail=tail), None)):
+                writer.write(piece)
+        finally:
+            writer.finish()
+        return reporting.finished()
 
 
-def exit_as(jobs: Sequence[Job]) -> None:
+def exit_as(jobs: Sequence[Json]) -> None:
     """Exit as the first did that did not succeed.
 
     Raises:
@@ -70,27 +81,28 @@ class Reporter:
     """Tells what happens to a job on stderr: where it is when we come, then each move, at last its outcome."""
 
     def __init__(self) -> None:
-        self._last: Transition | None = None
-        self._job: Job | None = None
+        self._last: Json | None = None
+        self._job: Json | None = None
         self._why = ""
 
-    def see(self, event: Transition | Job) -> None:
+    def see(self, event: tuple[str, Json]) -> None:
         """Tell what is new. An end is told as the outcome, unless another attempt follows it."""
-        if isinstance(event, Job):
-            if self._job is None and event.finished_at is None:
+        kind, data = event
+        if kind == "job":
+            if self._job is None and data["finished_at"] is None:
                 self._tell_last()
-            self._job = event
-            self._tell_why(event.why)
+            self._job = data
+            self._tell_why(data.get("why", ""))
             return
-        if self._last is not None and event.attempt < self._last.attempt:
+        if self._last is not None and data["attempt"] < self._last["attempt"]:
             return
-        if self._job is not None and self._last is not None and event.attempt > self._last.attempt:
+        if self._job is not None and self._last is not None and data["attempt"] > self._last["attempt"]:
             self._tell_last()
-        self._last = event
-        if self._job is not None and not event.job_state.is_final:
+        self._last = data
+        if self._job is not None and data["job_state"] not in FINAL:
             self._tell_last()
 
-    def finished(self) -> Job:
+    def finished(self) -> Json:
         """The job as it was last, with its outcome told."""
         if self._job is None:
             msg = "a watch ends with a job"
@@ -101,9 +113,9 @@ class Reporter:
     def _tell_last(self) -> None:
         one = self._last
         if one is not None:
-            attempt = f"attempt {one.attempt}: " if one.attempt > 1 else ""
-            text = one.message or FACTS[one.reason].meaning
-            click.echo(clean(f"{attempt}{one.resource_state}, {one.job_state}: {text}"), err=True)
+            attempt = f"attempt {one['attempt']}: " if one["attempt"] > 1 else ""
+            text = one["message"] or meaning(one["reason"])
+            click.echo(clean(f"{attempt}{one['resource_state']}, {one['job_state']}: {text}"), err=True)
 
     def _tell_why(self, why: str) -> None:
         if why and why != self._why:
@@ -111,31 +123,33 @@ class Reporter:
         self._why = why
 
 
-async def _follow(job_id: str, attempt: int | None, tail: int | None, writer: LogWriter) -> Job:
-    async with async_client() as server:
+class _Reporting:
+    """A reporter in a thread of its own, beside the log. It dies with the program."""
+
+    def __init__(self, server: Session, job_id: str) -> None:
+        self._events = server.iterate(server.calls.watch(job_id, "finished", None))
+        self._reporter = Reporter()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._report, daemon=True)
+        self._thread.start()
+
+    def finished(self) -> Json:
+        """Wait for the job's end.
+
+        Raises:
+            DartJobsError: the server was lost for too long.
+        """
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._reporter.finished()
+
+    def _report(self) -> None:
         try:
-            async with asyncio.TaskGroup() as tasks:
-                reporting = tasks.create_task(_report(server, job_id))
-                tasks.create_task(_copy(server, job_id, attempt, tail, writer))
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
-    reporter = reporting.result()
-    return reporter.finished()
-
-
-async def _report(server: AsyncClient, job_id: str) -> Reporter:
-    reporter = Reporter()
-    async for event in server.watch(job_id):
-        reporter.see(event)
-    return reporter
-
-
-async def _copy(server: AsyncClient, job_id: str, attempt: int | None, tail: int | None, writer: LogWriter) -> None:
-    try:
-        async for piece in server.follow(job_id, attempt=attempt, tail=tail):
-            writer.write(piece)
-    finally:
-        writer.finish()
+            for event in self._events:
+                self._reporter.see(event)
+        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+            self._error = error
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dartjobs.models.job import Job
+    from dartjobs.client.effects import Json
+
 
 USAGE = 2
 REFUSED = 65
@@ -39,25 +40,24 @@ Exit codes:
 _LARGEST = 255
 
 
-def of_job(job: "Job") -> int:
+def of_job(job: "Json") -> int:
     """A finished job's: its own exit code, but never 0 unless it succeeded."""
-    from dartjobs.models.state import JobState
-
-    if job.job_state is JobState.SUCCEEDED:
+    state = job["attempt"]["job_state"]
+    if state == "SUCCEEDED":
         return 0
-    own = min(max(job.attempt.exit_code or 0, 0), _LARGEST)
-    return own or (STOPPED if job.job_state is JobState.STOPPED else 1)
+    own = min(max(job["attempt"]["exit_code"] or 0, 0), _LARGEST)
+    return own or (STOPPED if state == "STOPPED" else 1)
 
 
 def of_error(error: Exception) -> int:
     """What an error of the client or the server is told with."""
     from dartjobs.client.errors import ConnectionFailedError, WaitTimeoutError
-    from dartjobs.models.problem import DartJobsError, NotFoundError, UnavailableError
+    from dartjobs.models.problem import DartJobsError, NotFoundError, RateLimitedError, UnavailableError
 
     match error:
         case WaitTimeoutError():
             return TIMEOUT
-        case ConnectionFailedError() | UnavailableError():
+        case ConnectionFailedError() | RateLimitedError() | UnavailableError():
             return UNAVAILABLE
         case NotFoundError():
             return NOT_FOUND

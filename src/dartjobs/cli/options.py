@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -8,11 +9,13 @@ import click
 from dartjobs.cli.text import clean
 
 if TYPE_CHECKING:
-    import logging
+    from collections.abc import Iterator
     from datetime import timedelta
 
-    from dartjobs.client.async_client import AsyncClient
-    from dartjobs.client.sync_client import Client
+    from click.shell_completion import CompletionItem
+
+    from dartjobs.client.config import Target
+    from dartjobs.client.session import Session
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _META = "dartjobs.connection"
@@ -38,7 +41,7 @@ def key_value(text: str) -> tuple[str, str]:
 
 
 def connection_options(function: _F) -> _F:
-    """`--url` and `--namespace`, on the program and on each command: the one further right wins."""
+    """`--context`, `--url` and `--namespace`, on the program and on each command: the one further right wins."""
     for decorate in (
         click.option(
             "--namespace",
@@ -46,14 +49,22 @@ def connection_options(function: _F) -> _F:
             metavar="NAME",
             expose_value=False,
             callback=_remember,
-            help="Namespace of the jobs [DARTJOBS_NAMESPACE; default].",
+            help="Namespace of the jobs [DARTJOBS_NAMESPACE; the context's; default].",
         ),
         click.option(
             "--url",
             metavar="URL",
             expose_value=False,
             callback=_remember,
-            help="Server [DARTJOBS_URL; the one that `dartjobs up` started].",
+            help="Server [DARTJOBS_URL; the context's; the one that `dartjobs up` started].",
+        ),
+        click.option(
+            "--context",
+            metavar="NAME",
+            expose_value=False,
+            callback=_remember,
+            shell_complete=complete_contexts,
+            help="Named server, namespace and user [DARTJOBS_CONTEXT; the current one].",
         ),
     ):
         function = decorate(function)
@@ -80,20 +91,50 @@ def timeout_option(function: _F) -> _F:
     )(function)
 
 
-def client() -> "Client":
-    """The client for what the options of the running command say."""
-    from dartjobs.client.sync_client import Client
+def job_argument(*, many: bool = False) -> Callable[[_F], _F]:
+    """`JOB`, or `JOB...` in `jobs`; a shell completes it."""
+    if many:
+        return click.argument("jobs", metavar="JOB...", nargs=-1, required=True, shell_complete=complete_jobs)
+    return click.argument("job", metavar="JOB", shell_complete=complete_jobs)
 
-    _show_client_warnings()
-    return Client(**_connection())
+
+def cluster_argument(function: _F) -> _F:
+    """`CLUSTER`; a shell completes it."""
+    return click.argument("cluster", metavar="CLUSTER", shell_complete=complete_clusters)(function)
 
 
-def async_client() -> "AsyncClient":
-    """The same, for asyncio."""
-    from dartjobs.client.async_client import AsyncClient
+def target() -> "Target":
+    """Where the options of the running command lead."""
+    from dartjobs.client.config import resolve
 
-    _show_client_warnings()
-    return AsyncClient(**_connection())
+    return resolve(**_connection())
+
+
+@contextmanager
+def session(*, hasty: bool = False, timeout: float = 30.0) -> "Iterator[Session]":
+    """A connection to the server that the options of the running command mean."""
+    from dartjobs.client.session import Session
+
+    opened = Session(target(), warn=Warnings(), timeout=timeout, hasty=hasty)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+class Warnings:
+    """What the client warns of, on stderr, a line each. Connections that lose one server together say so once."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, text: str) -> None:
+        """Say it."""
+        news = text.rpartition(" ")[0] if text.endswith("answers again") else text
+        news = "lost" if text.endswith("trying again") else news
+        if news != self._last:
+            click.echo(f"Warning: {clean(text)}", err=True)
+        self._last = news
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
@@ -106,28 +147,22 @@ def _connection() -> dict[str, Any]:
     return found
 
 
-def _show_client_warnings() -> None:
-    """Send what the client logs to stderr."""
-    import logging
+def complete_jobs(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Ids of jobs."""
+    from dartjobs.cli.completing import jobs
 
-    log = logging.getLogger("dartjobs.client")
-    if not log.handlers:
-        log.addHandler(_warnings_handler())
-        log.propagate = False
+    return jobs(ctx, param, incomplete)
 
 
-def _warnings_handler() -> "logging.Handler":
-    import logging
+def complete_clusters(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Names of clusters."""
+    from dartjobs.cli.completing import clusters
 
-    class ToStderr(logging.Handler):
-        """One line each. Two connections that lose one server say so once."""
+    return clusters(ctx, param, incomplete)
 
-        last: object = None
 
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.args and record.msg == self.last and record.msg != "%s":
-                return
-            self.last = record.msg
-            click.echo(f"Warning: {clean(record.getMessage())}", err=True)
+def complete_contexts(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Names of contexts."""
+    from dartjobs.cli.completing import contexts
 
-    return ToStderr()
+    return contexts(ctx, param, incomplete)

@@ -3,32 +3,34 @@
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import click
-from pydantic import BaseModel
 
-from dartjobs.cli.text import clean, short, table
-from dartjobs.models.job import Job
+from dartjobs.cli.tables import table
+from dartjobs.cli.text import clean
+from dartjobs.cli.times import parsed, short
+from dartjobs.client.effects import Json
 
 _HEAD = ("ID", "NAME", "STATE", "REASON", "CLUSTER", "USER", "AGE", "DURATION")
+_WIDE = (*_HEAD, "ATTEMPT", "RESOURCES", "PRIORITY", "LABELS", "WHY")
 
 
-def show_jobs(jobs: Sequence[Job], form: str) -> None:
+def show_jobs(jobs: Sequence[Json], form: str) -> None:
     """A list of jobs; the empty list is `[]`, and as a table its head alone."""
     if form == "name":
-        _lines(job.id for job in jobs)
-    elif form == "table":
+        _lines(job["id"] for job in jobs)
+    elif form in {"table", "wide"}:
         now = datetime.now(UTC)
-        click.echo(table(_HEAD, [_row(job, now) for job in jobs]))
+        head, row_of = (_HEAD, row) if form == "table" else (_WIDE, wide_row)
+        click.echo(table(head, [row_of(job, now) for job in jobs]))
     else:
-        show_data([as_data(job) for job in jobs], form)
+        show_data(jobs, form)
 
 
-def show_named_jobs(jobs: Sequence[Job], form: str, *, named: int = 1) -> None:
+def show_named_jobs(jobs: Sequence[Json], form: str, *, named: int = 1) -> None:
     """Jobs that were asked for by id, of which `named` were; where that is one, it is shown as no list."""
     if len(jobs) == named == 1 and form in {"json", "yaml"}:
-        show_data(as_data(jobs[0]), form)
+        show_data(jobs[0], form)
     else:
         show_jobs(jobs, form)
 
@@ -43,34 +45,36 @@ def show_data(data: object, form: str) -> None:
         click.echo(yaml.safe_dump(data, sort_keys=False), nl=False)
 
 
-def as_data(model: BaseModel) -> dict[str, Any]:
-    """A model as the API writes it."""
-    return model.model_dump(mode="json", by_alias=True)
-
-
-def age(job: Job, now: datetime) -> str:
-    """Since its submission."""
-    return short(now - job.submitted_at)
-
-
-def duration(job: Job, now: datetime) -> str:
-    """How long the latest attempt's driver has run; empty where it has not started."""
-    started = job.attempt.driver_started_at
-    return "" if started is None else short((job.attempt.finished_at or now) - started)
-
-
-def _row(job: Job, now: datetime) -> tuple[str, ...]:
-    attempt = job.attempt
+def row(job: Json, now: datetime) -> tuple[str, ...]:
+    """A line of a list."""
+    attempt = job["attempt"]
     return (
-        job.id,
-        job.name,
-        job.job_state,
-        attempt.reason,
-        attempt.cluster or "",
-        job.user,
-        age(job, now),
-        duration(job, now),
+        job["id"],
+        job["name"],
+        attempt["job_state"],
+        attempt["reason"],
+        attempt["cluster"] or "",
+        job["user"],
+        short(now - parsed(job["submitted_at"])),
+        ran_for(job, now),
     )
+
+
+def wide_row(job: Json, now: datetime) -> tuple[str, ...]:
+    """A line of a wide list."""
+    attempt, spec = job["attempt"], job["spec"]
+    labels = ",".join(f"{key}={value}" for key, value in spec.get("labels", {}).items())
+    states = (str(attempt["number"]), attempt["resource_state"], str(spec.get("priority", 0)))
+    return (*row(job, now), *states, labels, job.get("why", ""))
+
+
+def ran_for(job: Json, now: datetime) -> str:
+    """How long the latest attempt's driver has run; empty where it has not started."""
+    attempt = job["attempt"]
+    if attempt["driver_started_at"] is None:
+        return ""
+    end = now if attempt["finished_at"] is None else parsed(attempt["finished_at"])
+    return short(end - parsed(attempt["driver_started_at"]))
 
 
 def _lines(texts: Iterable[str]) -> None:

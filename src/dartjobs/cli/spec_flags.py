@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from dartjobs.models.problem import InvalidRequestError
 
@@ -101,6 +100,8 @@ def read_file(path: Path) -> dict[str, Any]:
     Raises:
         InvalidRequestError: it cannot be read, or holds something else.
     """
+    import yaml
+
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
         found = yaml.safe_load(text)

@@ -1,11 +1,9 @@
-"""Text from others, made fit for a terminal, and times and tables for people."""
+"""Text from others, made fit for a terminal, and coloured for people."""
 
 import codecs
 import os
 import re
 import sys
-from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 import click
 
@@ -73,34 +71,3 @@ def coloured_state(state: str) -> str:
     if not stdout_is_terminal() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return state
     return click.style(state, fg=_COLOURS.get(state))
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell, nothing cut; the cells of a STATE column are coloured."""
-    cells = [list(head), *([clean(cell) or "-" for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for number, row in enumerate(cells):
-        padded = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)] + [row[-1]]
-        if number and "STATE" in head:
-            at = list(head).index("STATE")
-            padded[at] = padded[at].replace(row[at], coloured_state(row[at]), 1)
-        lines.append("  ".join(padded))
-    return "\n".join(lines)
-
-
-def short(duration: timedelta) -> str:
-    """A duration in its two largest units: `42s`, `5m10s`, `3h12m`, `4d6h`."""
-    seconds = max(0, int(duration.total_seconds()))
-    units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")]
-    parts: list[str] = []
-    for size, unit in units:
-        count, seconds = divmod(seconds, size)
-        if count or parts or unit == "s":
-            parts.append(f"{count}{unit}")
-    return "".join(part for index, part in enumerate(parts[:2]) if index == 0 or not part.startswith("0"))
-
-
-def stamp(at: datetime) -> str:
-    """A time as people write it, in UTC."""
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

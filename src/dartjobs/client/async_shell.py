@@ -10,8 +10,9 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from dartjobs.client.config import Target
+from dartjobs.client.connections import PIECE
 from dartjobs.client.effects import Call, Effect, Emit, Lost, Open, Read, Reply, Request, Send, Sleep, Stream
-from dartjobs.client.wire import PIECE, client_options, lost_by, reply_of, request_options
+from dartjobs.client.wire import client_options, lost_by, reply_of, request_options
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -75,7 +76,7 @@ class AsyncShell:
             return lost_by(error)
 
     async def _send(self, request: Request) -> Reply:
-        more = {"content": _pieces(request.content)} if isinstance(request.content, Path) else {}
+        more = {"content": _pieces(request.content, request)} if isinstance(request.content, Path) else {}
         response = await self._http.send(self._build(request, **more))
         return reply_of(response, response.content)
 
@@ -102,7 +103,7 @@ class _Body:
     async def open(self, request: httpx.Request) -> Reply:
         await self.close()
         response = await self._http.send(request, stream=True)
-        if response.is_error:
+        if not response.is_success:
             async with aclosing(response):
                 return reply_of(response, await response.aread())
         self._response, self._pieces = response, response.aiter_raw()
@@ -117,7 +118,11 @@ class _Body:
             self._response = None
 
 
-async def _pieces(path: Path) -> AsyncIterator[bytes]:
+async def _pieces(path: Path, request: Request) -> AsyncIterator[bytes]:
+    sent = 0
     with path.open("rb") as file:
         while piece := await asyncio.to_thread(file.read, PIECE):
             yield piece
+            sent += len(piece)
+            if request.on_sent is not None:
+                request.on_sent(sent)

@@ -1,25 +1,27 @@
-"""What a client can do, each as a flow: the whole protocol, and no I/O."""
+"""What a client can do, each as a flow: the whole protocol, and no I/O. Answers are the wire's own JSON."""
 
-import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter
-
+from dartjobs.client import requests
 from dartjobs.client.config import Target
-from dartjobs.client.effects import Call, Emit, Lost, Reply, Send, Stream
+from dartjobs.client.drafts import Draft
+from dartjobs.client.effects import Call, Emit, Json, Reply, Request, Send, Stream
+from dartjobs.client.errors import body_of
+from dartjobs.client.filters import Filters, params_of
 from dartjobs.client.logs import Place, follow_log, read_log
-from dartjobs.client.packaging import Package
-from dartjobs.client.patience import Outage, Patience, checked, is_setback, send, send_once
-from dartjobs.client.requests import Requests, health
-from dartjobs.client.specs import Draft
+from dartjobs.client.patience import Outage, Patience, checked, is_setback, send
+from dartjobs.client.requests import Requests
 from dartjobs.client.watch import Until, Watch
-from dartjobs.models.job import Job, JobPage, Transition, TransitionList
 
+if TYPE_CHECKING:
+    from dartjobs.client.packaging import Package
+
+Items = list[Json]
 _PAGE = 200
-_log = logging.getLogger(__name__)
-_HEALTH = TypeAdapter(dict[str, Any])
+_MOST_AT_ONCE = 1_000
+"""As `models.bulk.MOST_AT_ONCE`, which needs pydantic."""
 
 
 class Calls:
@@ -29,48 +31,113 @@ class Calls:
         self._requests = Requests(target.namespace)
         self._patience = patience
 
-    def submit(self, made: Draft, package: Package | None) -> Call[Job]:
-        """Upload the package of its folder where the server does not have it, then submit, once."""
-        spec = made.spec
+    def submit(
+        self,
+        made: Draft,
+        package: "Package | None",
+        key: str,
+        *,
+        on_upload: Callable[[int, int], object] | None = None,
+    ) -> Call[Json]:
+        """Upload the package of its folder where the server does not have it, then submit, once.
+
+        `on_upload` is told how many bytes of how many have been sent.
+        """
         if package is not None:
-            for warning in package.warnings:
-                _log.warning("%s", warning)
-            yield from self._upload(package)
-            spec = made.with_package(package.ref)
-        reply = yield from send_once(self._requests.submit(spec), self._patience)
-        return Job.model_validate_json(reply.body)
+            yield from self.upload(package, made.check, on_upload)
+        spec = made.with_package(package.ref if package is not None else None)
+        return (yield from self._json(self._requests.submit(spec, key)))
 
-    def get(self, job_id: str) -> Call[Job]:
+    def upload(
+        self,
+        package: "Package",
+        check: Callable[[], object] = bool,
+        on_upload: Callable[[int, int], object] | None = None,
+    ) -> Call[None]:
+        """Bring a package to the server, unless it has it."""
+        for warning in package.warnings:
+            self._patience.warn(warning)
+        if (yield from self.has_package(package.ref)):
+            return
+        check()
+        told = None if on_upload is None else lambda sent: on_upload(sent, package.size)
+        yield from send(self._requests.put_package(package.ref, package.path, on_sent=told), self._patience)
+
+    def has_package(self, ref: str) -> Call[bool]:
+        """Whether the server has a package."""
+        outage = Outage(self._patience)
+        while is_setback(answer := (yield Send(self._requests.has_package(ref)))):
+            yield from outage.pause(answer)
+        if isinstance(answer, Reply) and answer.status == HTTPStatus.NOT_FOUND:
+            return False
+        checked(answer, self._patience)
+        return True
+
+    def submit_many(self, specs: Sequence[Json], key: str) -> Call[Items]:
+        """What became of each, in their order: a `job` or a `problem`."""
+        found: Items = []
+        for start in range(0, len(specs), _MOST_AT_ONCE):
+            part = list(specs[start : start + _MOST_AT_ONCE])
+            key_of_part = key if len(specs) <= _MOST_AT_ONCE else f"{key}-{start}"
+            answer = yield from self._json(self._requests.submit_many(part, key_of_part))
+            found += answer["items"]
+        return found
+
+    def get(self, job_id: str) -> Call[Json]:
         """One job."""
-        reply = yield from send(self._requests.get(job_id), self._patience)
-        return Job.model_validate_json(reply.body)
+        return self._json(self._requests.get(job_id))
 
-    def list(self, state: str | Iterable[str], name: str | None, limit: int | None) -> Stream[Job, None]:
+    def list(self, filters: Filters, limit: int | None) -> Stream[Json, None]:
         """Each job of every page, newest first, up to `limit`."""
-        wanted, left, cursor = (state,) if isinstance(state, str) else tuple(state), limit, None
+        params, left, cursor = params_of(filters), limit, None
         while left is None or left > 0:
             size = _PAGE if left is None else min(left, _PAGE)
-            reply = yield from send(self._requests.page(wanted, name, size, cursor), self._patience)
-            page = JobPage.model_validate_json(reply.body)
-            for job in page.items[:left]:
+            page = yield from self._json(self._requests.page(params, size, cursor))
+            for job in page["items"][:left]:
                 yield Emit(job)
-            left = None if left is None else left - len(page.items)
-            cursor = page.next_cursor
+            left = None if left is None else left - len(page["items"])
+            cursor = page.get("next_cursor")
             if cursor is None:
                 return
 
-    def stop(self, job_id: str, reason: str) -> Call[Job]:
+    def stop(self, job_id: str, reason: str) -> Call[Json]:
         """Ask for a stop; to ask twice does no harm."""
-        reply = yield from send(self._requests.stop(job_id, reason), self._patience)
-        return Job.model_validate_json(reply.body)
+        return self._json(self._requests.stop(job_id, reason))
 
-    def events(self, job_id: str) -> Call[tuple[Transition, ...]]:
+    def stop_many(self, filters: Filters, reason: str, *, everything: bool) -> Stream[str, None]:
+        """Ask for a stop of all that match; the id of each for which it is recorded."""
+        params, cursor = params_of(filters), None
+        while True:
+            request = self._requests.stop_many(params, reason, cursor, everything=everything)
+            page = yield from self._json(request)
+            for job_id in page["items"]:
+                yield Emit(job_id)
+            cursor = page.get("next_cursor")
+            if cursor is None:
+                return
+
+    def retry(self, job_id: str, key: str) -> Call[Json]:
+        """A new job like this finished one."""
+        return self._json(self._requests.retry(job_id, key))
+
+    def requeue(self, job_id: str, reason: str) -> Call[Json]:
+        """End the attempt that runs, and queue the job again without spending a retry."""
+        return self._json(self._requests.requeue(job_id, reason))
+
+    def events(self, job_id: str) -> Call[Items]:
         """Every transition, oldest first."""
-        reply = yield from send(self._requests.events(job_id), self._patience)
-        return tuple(TransitionList.model_validate_json(reply.body).items)
+        return self._items(self._requests.part(job_id, "events"))
 
-    def watch(self, job_id: str, until: Until, timeout: float | None) -> Stream[Transition | Job, Job]:
-        """Transitions and states as they come."""
+    def attempts(self, job_id: str) -> Call[Items]:
+        """Every attempt, oldest first."""
+        return self._items(self._requests.part(job_id, "attempts"))
+
+    def explain(self, job_id: str) -> Call[Json]:
+        """Why it is where it is, and what comes next."""
+        return self._json(self._requests.part(job_id, "explain"))
+
+    def watch(self, job_id: str, until: Until, timeout: float | None) -> Stream[tuple[str, Json], Json]:
+        """Transitions and states as they come, each under its kind: `transition` or `job`."""
         return Watch(self._requests, self._patience, job_id, until=until, timeout=timeout).run()
 
     def logs(self, job_id: str, place: Place) -> Stream[bytes, None]:
@@ -81,19 +148,36 @@ class Calls:
         """The log as it grows, over all attempts from `place` on."""
         return follow_log(self._requests, self._patience, job_id, place, on_attempt)
 
-    def health(self) -> Call[dict[str, Any]]:
+    def health(self) -> Call[Json]:
         """What the server says of itself."""
-        reply = yield from send(health(), self._patience)
-        return _HEALTH.validate_json(reply.body)
+        return self._json(requests.health())
 
-    def _upload(self, package: Package) -> Call[None]:
-        outage = Outage(self._patience)
-        while True:
-            answer: Lost | Reply = yield Send(self._requests.has_package(package.ref))
-            if not is_setback(answer):
-                break
-            yield from outage.pause(answer)
-        if isinstance(answer, Reply) and answer.status == HTTPStatus.NOT_FOUND:
-            yield from send(self._requests.put_package(package.ref, package.path), self._patience)
-        else:
-            checked(answer, self._patience)
+    def version(self) -> Call[Json]:
+        """The server's version, and that of its API."""
+        return self._json(requests.version())
+
+    def head_of_health(self) -> Call[Mapping[str, str]]:
+        """The headers of an answer, such as its date."""
+        reply = yield from send(requests.health(), self._patience)
+        return reply.headers
+
+    def clusters(self) -> Call[Items]:
+        """Every cluster, by name."""
+        return self._items(requests.clusters())
+
+    def cluster(self, name: str) -> Call[Json]:
+        """One cluster."""
+        return self._json(requests.cluster(name))
+
+    def change_cluster(self, name: str, verb: str, reason: str | None = None) -> Call[Json]:
+        """`cordon`, `uncordon`, `lost` (with a reason) or `readmit`."""
+        body = None if reason is None else {"reason": reason}
+        return self._json(requests.change_cluster(name, verb, body))
+
+    def _json(self, request: Request) -> Call[Json]:
+        reply = yield from send(request, self._patience)
+        return body_of(reply, self._patience.url)
+
+    def _items(self, request: Request) -> Call[Items]:
+        found: Items = (yield from self._json(request))["items"]
+        return found

@@ -4,10 +4,13 @@ A flow is a generator: it holds the whole protocol of a call (requests, retries,
 yields an effect, a shell performs it and sends back the answer. Both clients are such shells.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+
+Json = dict[str, Any]
+"""An object as the wire has it: a newer server may say more in it than this client knows."""
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -25,6 +28,8 @@ class Request:
     """A path: the bytes of that file."""
     silence: float | None = None
     """Seconds without a byte after which it is lost; None: the client's own limit."""
+    on_sent: Callable[[int], object] | None = None
+    """Called with the bytes of a file that are sent so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,10 @@ class Lost:
     """False: no byte of the request can have reached the server."""
     silent: bool = False
     """The connection stood, and nothing came in time."""
+    hint: str = ""
+    """What to do about it; empty: the usual."""
+    final: bool = False
+    """To try again cannot help."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 import json
 
-from dartjobs.client.effects import Lost, Reply
+from dartjobs.client.effects import Json, Lost, Reply
 from dartjobs.models.problem import DartJobsError, error_of
+
+_START_ONE = "Start a server with `dartjobs up`, or name another with --url, DARTJOBS_URL or --context."
 
 
 class ConnectionFailedError(DartJobsError, ConnectionError):
@@ -18,13 +20,34 @@ class WaitTimeoutError(DartJobsError, TimeoutError):
     code = "wait-timeout"
 
 
+class NotOurServerError(ConnectionFailedError):
+    """What answers at this address is no DART Jobs server."""
+
+    code = "not-our-server"
+
+
+def body_of(reply: Reply, url: str) -> Json:
+    """The object in a good answer.
+
+    Raises:
+        NotOurServerError: it holds none.
+    """
+    try:
+        found = json.loads(reply.body)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise _not_ours(reply, url)
+    return found
+
+
 def error_of_reply(reply: Reply, url: str) -> DartJobsError:
-    """The exception for an answer with a status of 400 or above, with the request's id."""
+    """The exception for an answer with a status of 300 or above, with the request's id."""
+    error: DartJobsError
     try:
         error = error_of(json.loads(reply.body))
     except (ValueError, TypeError, KeyError):
-        text = reply.body[:200].decode("utf-8", "replace").strip()
-        error = DartJobsError(f"{url} answered {reply.status}, not as a DART Jobs server does: {text or 'no text'}")
+        error = _not_ours(reply, url)
     error.request_id = error.request_id or reply.headers.get("x-request-id")
     error.retry_after = reply.retry_after
     return error
@@ -33,15 +56,15 @@ def error_of_reply(reply: Reply, url: str) -> DartJobsError:
 def error_of_loss(lost: Lost, url: str, *, after: float = 0.0) -> ConnectionFailedError:
     """The exception for no answer; `after` is for how many seconds it was tried in vain."""
     tried = f" for {after:.0f} s" if after >= 1 else ""
-    return ConnectionFailedError(
-        f"Cannot reach {url}{tried}: {lost.cause}. "
-        "Start a server with `dartjobs up`, or name another with --url or DARTJOBS_URL."
-    )
+    return ConnectionFailedError(f"Cannot reach {url}{tried}: {lost.cause}. {lost.hint or _START_ONE}")
 
 
-def doubtful_loss(lost: Lost, url: str) -> ConnectionFailedError:
-    """The exception for a submission that was sent and not answered: the job may be there or not."""
-    return ConnectionFailedError(
-        f"{url} did not answer: {lost.cause}. The job may have been submitted all the same: "
-        "look with `dartjobs list` before you submit it again."
+def _not_ours(reply: Reply, url: str) -> NotOurServerError:
+    if location := reply.headers.get("location"):
+        what = f"it leads to {location}"
+    else:
+        what = reply.body[:200].decode("utf-8", "replace").strip() or "no text"
+    return NotOurServerError(
+        f"{url} answered {reply.status}, not as a DART Jobs server does: {what}. "
+        "Check the address, its port and its path (`dartjobs doctor`)."
     )

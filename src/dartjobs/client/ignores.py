@@ -82,7 +82,7 @@ def _pattern(text: str) -> "GitIgnoreSpecPattern":
         ValueError: it is not understood; pathspec's own error is one.
         re.error: it is not either.
     """
-    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern  # noqa: PLC0415 - unchanged code needs no rules
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
     if "[[" in text:
         raise ValueError(text)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from dartjobs.client.effects import Call, Emit, Lost, Open, Read, Reply, Sleep, Stream
+from dartjobs.client.errors import body_of
 from dartjobs.client.patience import Outage, Patience, checked, is_setback, send
 from dartjobs.client.requests import Requests
-from dartjobs.models.job import Job
 
 _EMPTY_PAUSE = 0.5
 """Seconds between two follows that brought nothing, so that a server which ends them at once is not flooded."""
@@ -127,10 +127,10 @@ def _next_attempt(requests: Requests, patience: Patience, job_id: str, number: i
     pause = _ATTEMPT_PAUSE
     while True:
         reply = yield from send(requests.get(job_id), patience, outage)
-        job = Job.model_validate_json(reply.body)
-        if job.attempt.number > number:
+        job = body_of(reply, patience.url)
+        if job["attempt"]["number"] > number:
             return number + 1
-        if job.finished_at is not None:
+        if job["finished_at"] is not None:
             return None
         yield Sleep(pause)
         pause = min(pause * 1.5, _LONGEST_ATTEMPT_PAUSE)

@@ -1,6 +1,5 @@
-"""How long a client tries again: bounded, with growing pauses, and only what may be repeated."""
+"""How long a client tries again: bounded, with growing pauses. Each request may be repeated: submissions have a key."""
 
-import logging
 import math
 import time
 from collections.abc import Callable
@@ -9,17 +8,24 @@ from http import HTTPStatus
 from random import SystemRandom
 
 from dartjobs.client.effects import Call, Lost, Reply, Request, Send, Sleep
-from dartjobs.client.errors import doubtful_loss, error_of_loss, error_of_reply
+from dartjobs.client.errors import error_of_loss, error_of_reply
 
 FIRST_CONTACT = 1.0
 """Seconds for which a server that never answered is tried: a hiccup passes, a wrong address is soon told."""
 BUSY = 10.0
-"""Seconds for which a server that answers 429 or 503 is tried."""
-_BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+"""Seconds for which a server is tried that took the request and did not answer it, or answers that it cannot now."""
+_BUSY = {
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+}
 _SHORTEST, _LONGEST = 0.1, 2.0
 _LONGEST_RETRY_AFTER = 30.0
 
-_log = logging.getLogger(__name__)
+
+def _say_nothing(_: str) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,10 @@ class Patience:
     url: str
     reconnect_for: float = 60.0
     """Seconds without any success after which a follower or a waiter that was connected gives up."""
+    first_contact: float = FIRST_CONTACT
+    busy: float = BUSY
+    warn: Callable[[str], object] = _say_nothing
+    """Told what its user should know though the call goes on."""
     clock: Callable[[], float] = time.monotonic
     """Seconds."""
     spread: Callable[[], float] = SystemRandom().random
@@ -48,7 +58,7 @@ class Outage:
     def over(self) -> None:
         """The server answered."""
         if self._since is not None and self._was_up:
-            _log.warning("%s answers again", self._patience.url)
+            self._patience.warn(f"{self._patience.url} answers again")
         self._since, self._tries, self._was_up = None, 0, True
 
     def pause(self, setback: Lost | Reply) -> Call[None]:
@@ -61,7 +71,7 @@ class Outage:
         if self._since is None:
             self._since = now
             if self._was_up:
-                _log.warning("lost %s (%s), trying again", self._patience.url, _cause(setback))
+                self._patience.warn(f"lost {self._patience.url} ({_cause(setback)}), trying again")
         end = min(self._since + self._limit(setback), self._deadline)
         if now >= end:
             raise self._error(setback, now - self._since)
@@ -71,9 +81,12 @@ class Outage:
         yield Sleep(min(seconds, end - now))
 
     def _limit(self, setback: Lost | Reply) -> float:
+        if isinstance(setback, Lost) and setback.final:
+            return 0.0
         if self._was_up:
             return self._patience.reconnect_for
-        return FIRST_CONTACT if isinstance(setback, Lost) else BUSY
+        patience = self._patience
+        return patience.first_contact if isinstance(setback, Lost) and not setback.delivered else patience.busy
 
     def _error(self, setback: Lost | Reply, after: float) -> Exception:
         if isinstance(setback, Lost):
@@ -87,7 +100,7 @@ def is_setback(answer: Lost | Reply) -> bool:
 
 
 def send(request: Request, patience: Patience, outage: Outage | None = None) -> Call[Reply]:
-    """Send what may be repeated until it is answered.
+    """Send it until it is answered.
 
     Raises:
         DartJobsError: the server's own, with the request's id.
@@ -102,28 +115,11 @@ def send(request: Request, patience: Patience, outage: Outage | None = None) -> 
         yield from outage.pause(answer)
 
 
-def send_once(request: Request, patience: Patience) -> Call[Reply]:
-    """Send what must not be done twice: again only while no byte of it can have reached the server.
-
-    Raises:
-        DartJobsError: the server's own, with the request's id.
-        ConnectionFailedError: no answer; its message says so where the server may have acted all the same.
-    """
-    outage = Outage(patience)
-    while True:
-        answer: Lost | Reply = yield Send(request)
-        if isinstance(answer, Lost) and answer.delivered:
-            raise doubtful_loss(answer, patience.url)
-        if isinstance(answer, Reply):
-            return checked(answer, patience)
-        yield from outage.pause(answer)
-
-
 def checked(answer: Lost | Reply, patience: Patience) -> Reply:
     """The answer, where it is good; else its exception is raised."""
     if isinstance(answer, Lost):
         raise error_of_loss(answer, patience.url)
-    if answer.status >= HTTPStatus.BAD_REQUEST:
+    if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
         raise error_of_reply(answer, patience.url)
     return answer
 

@@ -1,21 +1,22 @@
 """The requests of the API, built from plain arguments."""
 
+import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
-from dartjobs.client.effects import Request
-from dartjobs.models.job import JobId, StopRequest
+from dartjobs.client.effects import Json, Request
+from dartjobs.client.filters import Params
 from dartjobs.models.problem import InvalidRequestError, NotFoundError
-from dartjobs.models.spec import JobSpec
 
 WATCH_SILENCE = 45.0
 """Seconds: three of the comment lines that keep a watch alive are missing."""
 FOLLOW_SILENCE = 90.0
 """Seconds: the server ends a follow after 60 s without a byte."""
-_SEGMENT = re.compile(r"[A-Za-z0-9:_-]{1,128}")
-_JOB_ID = re.compile(get_args(JobId)[1].pattern)
+JOB_ID = re.compile(r"job-[0-9a-v]{26}")
+"""As `models.job.JobId` says, which needs pydantic."""
+_SEGMENT = re.compile(r"[A-Za-z0-9:_-][A-Za-z0-9:._-]{0,127}")
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _JSON = {"content-type": "application/json"}
 _AS_STORED = {"accept-encoding": "identity"}
 """Offsets count the log's own bytes, so nobody on the way may compress them."""
@@ -27,17 +28,18 @@ class Requests:
     def __init__(self, namespace: str) -> None:
         self._base = f"/api/v1/namespaces/{_segment(namespace)}"
 
-    def submit(self, spec: JobSpec) -> Request:
-        """Only what was set is sent, so that the server's own defaults fill the rest."""
-        body = spec.model_dump_json(by_alias=True, exclude_unset=True).encode()
-        return Request("POST", f"{self._base}/jobs", headers=_JSON, content=body)
+    def submit(self, spec: Json, key: str) -> Request:
+        """One job; the server does it once for one key, however often it is sent."""
+        return _post(f"{self._base}/jobs", spec, key=key)
 
-    def page(self, states: Iterable[str], name: str | None, limit: int, cursor: str | None) -> Request:
+    def submit_many(self, specs: list[Json], key: str) -> Request:
+        """Several jobs, each on its own."""
+        return _post(f"{self._base}/jobs/batch", {"items": specs}, key=key)
+
+    def page(self, filters: Params, limit: int, cursor: str | None) -> Request:
         """One page of the list, newest first."""
-        params = [("state", str(state)) for state in states]
-        optional = {"name": name, "limit": str(limit), "cursor": cursor}
-        params += [(key, value) for key, value in optional.items() if value is not None]
-        return Request("GET", f"{self._base}/jobs", params=tuple(params))
+        params = (*filters, ("limit", str(limit)), *([("cursor", cursor)] if cursor is not None else []))
+        return Request("GET", f"{self._base}/jobs", params=params)
 
     def get(self, job_id: str, silence: float | None = None) -> Request:
         """One job."""
@@ -45,12 +47,24 @@ class Requests:
 
     def stop(self, job_id: str, reason: str) -> Request:
         """Ask for a stop."""
-        body = StopRequest(reason=reason).model_dump_json().encode()
-        return Request("POST", f"{self._job(job_id)}/stop", headers=_JSON, content=body)
+        return _post(f"{self._job(job_id)}/stop", {"reason": reason})
 
-    def events(self, job_id: str, silence: float | None = None) -> Request:
-        """Every transition."""
-        return Request("GET", f"{self._job(job_id)}/events", silence=silence)
+    def stop_many(self, filters: Params, reason: str, cursor: str | None, *, everything: bool) -> Request:
+        """Ask for a stop of a page of those that match."""
+        params = (*filters, *([("all", "true")] if everything else []), *([("cursor", cursor)] if cursor else []))
+        return _post(f"{self._base}/jobs/stop", {"reason": reason}, params)
+
+    def retry(self, job_id: str, key: str) -> Request:
+        """A new job like this one."""
+        return _post(f"{self._job(job_id)}/retry", None, key=key)
+
+    def requeue(self, job_id: str, reason: str) -> Request:
+        """End the attempt and queue the job again."""
+        return _post(f"{self._job(job_id)}/requeue", {"reason": reason})
+
+    def part(self, job_id: str, name: str, silence: float | None = None) -> Request:
+        """What belongs to a job: its `events`, `attempts`, or the answer to `explain`."""
+        return Request("GET", f"{self._job(job_id)}/{name}", silence=silence)
 
     def watch(self, job_id: str, until: str, last_event_id: str | None, silence: float) -> Request:
         """Transitions and states as they come, from the one after `last_event_id`."""
@@ -79,13 +93,13 @@ class Requests:
         """Whether a package is stored."""
         return Request("HEAD", f"{self._base}/packages/{_segment(ref)}")
 
-    def put_package(self, ref: str, path: Path) -> Request:
+    def put_package(self, ref: str, path: Path, **more: Any) -> Request:
         """Store a package."""
         headers = {"content-type": "application/zip"}
-        return Request("PUT", f"{self._base}/packages/{_segment(ref)}", headers=headers, content=path)
+        return Request("PUT", f"{self._base}/packages/{_segment(ref)}", headers=headers, content=path, **more)
 
     def _job(self, job_id: str) -> str:
-        if not _JOB_ID.fullmatch(job_id):
+        if not JOB_ID.fullmatch(job_id):
             msg = f"There is no job {job_id!r}: an id is `job-` and 26 letters and digits, as `dartjobs list` shows it."
             raise NotFoundError(msg)
         return f"{self._base}/jobs/{job_id}"
@@ -96,13 +110,47 @@ def health() -> Request:
     return Request("GET", "/healthz")
 
 
+def version() -> Request:
+    """What the server is."""
+    return Request("GET", "/api/v1/version")
+
+
+def clusters() -> Request:
+    """Every cluster."""
+    return Request("GET", "/api/v1/clusters")
+
+
+def cluster(name: str) -> Request:
+    """One cluster."""
+    return Request("GET", f"/api/v1/clusters/{_segment(name)}")
+
+
+def change_cluster(name: str, verb: str, body: Json | None) -> Request:
+    """`cordon`, `uncordon`, `lost` or `readmit`; to say it twice does no harm."""
+    return _post(f"/api/v1/clusters/{_segment(name)}/{verb}", body)
+
+
+def _post(path: str, body: Json | None, params: Params = (), *, key: str | None = None) -> Request:
+    headers = {} if key is None else {"idempotency-key": _checked_key(key)}
+    if body is None:
+        return Request("POST", path, params, headers, b"")
+    return Request("POST", path, params, headers | _JSON, json.dumps(body).encode())
+
+
+def _checked_key(key: str) -> str:
+    if not _KEY.fullmatch(key):
+        msg = f"{key!r} is no idempotency key: it has 1 to 255 printable characters of ASCII"
+        raise InvalidRequestError(msg)
+    return key
+
+
 def _segment(text: str) -> str:
     """One segment of a path, which a name from elsewhere must not leave.
 
     Raises:
         InvalidRequestError: nothing has such a name.
     """
-    if not _SEGMENT.fullmatch(text):
-        msg = f"{text!r} names no namespace and no package: those are of letters, digits, - and _"
+    if not _SEGMENT.fullmatch(text) or text.strip(".") == "":
+        msg = f"{text!r} names no namespace, cluster or package: those are of letters, digits, -, _ and ."
         raise InvalidRequestError(msg)
     return text

@@ -1,29 +1,25 @@
 """Performs the effects of flows with blocking calls."""
 
 import time
-from collections.abc import Generator, Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Generator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import httpx
-
 from dartjobs.client.config import Target
+from dartjobs.client.connections import Connections, Exchange
 from dartjobs.client.effects import Call, Effect, Emit, Lost, Open, Read, Reply, Request, Send, Sleep, Stream
-from dartjobs.client.wire import client_options, lost_by, reply_of, request_options
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
+_ERRORS_FROM = 300
+"""Redirects are never followed: they are told as what they are."""
 
 
 class Shell:
     """Runs flows against one server. Several threads may share it."""
 
     def __init__(self, target: Target, timeout: float) -> None:
-        self._target = target
-        self._timeout = timeout
-        self._http = httpx.Client(**client_options(target, timeout))
+        self._connections = Connections(target, timeout)
 
     def run(self, flow: Call[_R] | Stream[Any, _R]) -> _R:
         """To its result; what it emits on the way is passed over."""
@@ -37,7 +33,7 @@ class Shell:
 
     def iterate(self, flow: Call[_R] | Stream[_T, _R]) -> Generator[_T, None, _R]:
         """What it emits; its result is the result of the iteration."""
-        with _Body(self._http) as body:
+        with _Body(self._connections) as body:
             answer: Any = None
             while True:
                 try:
@@ -53,42 +49,28 @@ class Shell:
 
     def close(self) -> None:
         """Let go of the connections."""
-        self._http.close()
+        self._connections.close()
 
     def _perform(self, effect: Effect, body: "_Body") -> Reply | Lost | bytes | None:
-        try:
-            match effect:
-                case Send(request):
-                    return self._send(request)
-                case Open(request):
-                    return body.open(self._build(request))
-                case Read():
-                    return body.read()
-                case Sleep(seconds):
-                    time.sleep(seconds)
-                    return None
-        except httpx.TransportError as error:
-            return lost_by(error)
-
-    def _send(self, request: Request) -> Reply:
-        if isinstance(request.content, Path):
-            with request.content.open("rb") as file:
-                response = self._http.send(self._build(request, content=file))
-        else:
-            response = self._http.send(self._build(request))
-        return reply_of(response, response.content)
-
-    def _build(self, request: Request, **more: Any) -> httpx.Request:
-        return self._http.build_request(**request_options(self._target, request, self._timeout), **more)
+        match effect:
+            case Send(request):
+                exchange = self._connections.send(request)
+                return exchange if isinstance(exchange, Lost) else exchange.read_all()
+            case Open(request):
+                return body.open(request)
+            case Read():
+                return body.read()
+            case Sleep(seconds):
+                time.sleep(seconds)
+                return None
 
 
 class _Body:
     """The open body of one flow."""
 
-    def __init__(self, http: httpx.Client) -> None:
-        self._http = http
-        self._response: httpx.Response | None = None
-        self._pieces: Iterator[bytes] = iter(())
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._exchange: Exchange | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -98,19 +80,20 @@ class _Body:
     ) -> None:
         self.close()
 
-    def open(self, request: httpx.Request) -> Reply:
+    def open(self, request: Request) -> Reply | Lost:
         self.close()
-        response = self._http.send(request, stream=True)
-        if response.is_error:
-            with closing(response):
-                return reply_of(response, response.read())
-        self._response, self._pieces = response, response.iter_raw()
-        return reply_of(response)
+        exchange = self._connections.send(request)
+        if isinstance(exchange, Lost):
+            return exchange
+        if exchange.head.status >= _ERRORS_FROM:
+            return exchange.read_all()
+        self._exchange = exchange
+        return exchange.head
 
-    def read(self) -> bytes | None:
-        return next(self._pieces, None)
+    def read(self) -> bytes | Lost | None:
+        return self._exchange.read() if self._exchange is not None else None
 
     def close(self) -> None:
-        if self._response is not None:
-            self._response.close()
-            self._response = None
+        if self._exchange is not None:
+            self._exchange.close()
+            self._exchange = None

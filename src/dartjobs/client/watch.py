@@ -1,13 +1,13 @@
 """Watching a job: every transition and every state, over lost connections, until it is over or the time is."""
 
+import json
 from typing import Literal
 
-from dartjobs.client.effects import Emit, Lost, Open, Read, Reply, Sleep, Stream
-from dartjobs.client.errors import ConnectionFailedError, WaitTimeoutError
+from dartjobs.client.effects import Emit, Json, Lost, Open, Read, Reply, Sleep, Stream
+from dartjobs.client.errors import ConnectionFailedError, WaitTimeoutError, body_of
 from dartjobs.client.patience import Outage, Patience, is_setback, send
 from dartjobs.client.requests import WATCH_SILENCE, Requests
 from dartjobs.client.sse import Parser
-from dartjobs.models.job import Job, Transition, TransitionList
 from dartjobs.models.problem import DartJobsError
 
 Until = Literal["finished", "terminated"]
@@ -17,6 +17,9 @@ _LATE = 0.5
 _POLL = 1.0
 _SHORTEST_SILENCE = 2.0
 _SHORTEST_PAUSE = 0.1
+
+Event = tuple[str, Json]
+"""`transition` or `job`, and what the wire says of it."""
 
 
 class Watch:
@@ -33,10 +36,10 @@ class Watch:
         self._deadline = None if timeout is None else patience.clock() + timeout
         self._outage = Outage(patience, deadline=self._deadline)
         self._seen: set[tuple[int, int]] = set()
-        self._job: Job | None = None
+        self._job: Json | None = None
         self._streams = True
 
-    def run(self) -> Stream[Transition | Job, Job]:
+    def run(self) -> Stream[Event, Json]:
         """Look, then stream until the stream breaks; where no stream comes through, look again and again.
 
         Raises:
@@ -57,15 +60,15 @@ class Watch:
             if over is not None:
                 return over
 
-    def _look(self) -> Stream[Transition | Job, Job]:
+    def _look(self) -> Stream[Event, Json]:
         silence = None if self._deadline is None else max(_SHORTEST_SILENCE, self._left(WATCH_SILENCE))
-        reply = yield from send(self._requests.events(self._job_id, silence), self._patience, self._outage)
-        for transition in TransitionList.model_validate_json(reply.body).items:
+        reply = yield from send(self._requests.part(self._job_id, "events", silence), self._patience, self._outage)
+        for transition in body_of(reply, self._patience.url)["items"]:
             yield from self._saw(transition)
         reply = yield from send(self._requests.get(self._job_id, silence), self._patience, self._outage)
-        return (yield from self._is_now(Job.model_validate_json(reply.body)))
+        return (yield from self._is_now(body_of(reply, self._patience.url)))
 
-    def _stream(self) -> Stream[Transition | Job, Job | None]:
+    def _stream(self) -> Stream[Event, Json | None]:
         """The job, once it is over; None where the stream ended before."""
         if not self._streams:
             yield Sleep(self._left(_POLL))
@@ -82,16 +85,16 @@ class Watch:
         )
         return (yield from self._take(silence)) if self._streams else None
 
-    def _take(self, silence: float) -> Stream[Transition | Job, Job | None]:
+    def _take(self, silence: float) -> Stream[Event, Json | None]:
         parser = Parser()
         anything = False
         while isinstance(piece := (yield Read()), bytes):
             anything = True
             for event in parser.feed(piece):
                 if event.kind == "transition":
-                    yield from self._saw(Transition.model_validate_json(event.data))
+                    yield from self._saw(json.loads(event.data))
                 elif event.kind == "job":
-                    job = yield from self._is_now(Job.model_validate_json(event.data))
+                    job = yield from self._is_now(json.loads(event.data))
                     if self._is_over(job):
                         return job
             if silence > self._left(silence) + _LATE:
@@ -104,22 +107,22 @@ class Watch:
             yield Sleep(self._left(_SHORTEST_PAUSE))
         return None
 
-    def _saw(self, transition: Transition) -> Stream[Transition | Job, None]:
-        place = (transition.attempt, transition.version)
+    def _saw(self, transition: Json) -> Stream[Event, None]:
+        place = (transition["attempt"], transition["version"])
         if place not in self._seen:
             self._seen.add(place)
-            yield Emit(transition)
+            yield Emit(("transition", transition))
 
-    def _is_now(self, job: Job) -> Stream[Transition | Job, Job]:
+    def _is_now(self, job: Json) -> Stream[Event, Json]:
         if job != self._job:
             self._job = job
-            yield Emit(job)
+            yield Emit(("job", job))
         return job
 
-    def _is_over(self, job: Job) -> bool:
-        if self._until == "terminated" and job.attempt.terminated_at is None:
+    def _is_over(self, job: Json) -> bool:
+        if self._until == "terminated" and job["attempt"]["terminated_at"] is None:
             return False
-        return job.finished_at is not None
+        return job["finished_at"] is not None
 
     def _left(self, most: float) -> float:
         if self._deadline is None:
@@ -129,6 +132,10 @@ class Watch:
     def _check_time(self, cause: DartJobsError | None = None) -> None:
         if self._deadline is None or self._patience.clock() < self._deadline:
             return
-        state = f"is still {self._job.attempt.pair}" if self._job else "could not be looked at"
+        state = _state(self._job) if self._job else "could not be looked at"
         msg = f"The time to wait is over ({self._timeout:.3g} s): {self._job_id} {state}."
         raise WaitTimeoutError(msg) from cause
+
+
+def _state(job: Json) -> str:
+    return f"is still {job['attempt']['resource_state']}, {job['attempt']['job_state']}"

@@ -1,4 +1,4 @@
-"""What both shells share of HTTP: building httpx's arguments, and reading its answers and errors."""
+"""What the asynchronous shell needs of httpx: its arguments, its answers and its errors."""
 
 import ssl
 from typing import Any
@@ -6,27 +6,23 @@ from typing import Any
 import httpx
 
 from dartjobs.client.config import Target
+from dartjobs.client.connections import tls_context
 from dartjobs.client.effects import Lost, Reply, Request
+from dartjobs.client.losses import loss_of
 
-PIECE = 2**20
-"""Bytes of a file that are read at a time."""
 _NOT_DELIVERED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 def client_options(target: Target, timeout: float) -> dict[str, Any]:
-    """The arguments of `httpx.Client` and `httpx.AsyncClient` alike. Redirects are never followed."""
-    headers = {"user-agent": "dartjobs"}
-    if target.user is not None:
-        headers["x-dartjobs-user"] = _printable(target.user)
-    options: dict[str, Any] = {
+    """The arguments of `httpx.AsyncClient`. Redirects are never followed."""
+    # Reading the certificates of every authority takes longer than a submission; without TLS none is trusted.
+    plain = target.url.startswith("http://")
+    return {
         "timeout": httpx.Timeout(timeout),
-        "headers": headers,
+        "headers": {"user-agent": "dartjobs", **target.headers},
         "trust_env": not target.is_loopback,
+        "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else tls_context(target),
     }
-    if target.url.startswith("http://"):
-        # Reading the certificates of every authority takes longer than a submission; this context trusts none.
-        options["verify"] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return options
 
 
 def request_options(target: Target, request: Request, timeout: float) -> dict[str, Any]:
@@ -53,11 +49,7 @@ def reply_of(response: httpx.Response, body: bytes = b"") -> Reply:
 
 def lost_by(error: httpx.TransportError) -> Lost:
     """What a flow is told of a failed request or a broken response."""
-    silent = isinstance(error, httpx.ReadTimeout)
-    cause = "no answer in time" if isinstance(error, httpx.TimeoutException) else str(error)
-    return Lost(cause or type(error).__name__, delivered=not isinstance(error, _NOT_DELIVERED), silent=silent)
-
-
-def _printable(text: str) -> str:
-    """A header holds ASCII only."""
-    return text.encode("ascii", "backslashreplace").decode() if text.isprintable() else ascii(text)
+    delivered = not isinstance(error, _NOT_DELIVERED)
+    if isinstance(error, httpx.TimeoutException):
+        return loss_of(TimeoutError(), delivered=delivered)
+    return loss_of(error, delivered=delivered)

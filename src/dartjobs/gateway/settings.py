@@ -9,6 +9,8 @@ class GatewaySettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="DARTJOBS_GATEWAY_", frozen=True)
 
+    host: str = Field(default="127.0.0.1", description="Address to bind, where it is a process of its own.")
+    port: int = Field(default=7879, ge=0, le=65_535, description="0: any free one.")
     push_limit: int = Field(default=4 * 2**20, gt=0, description="Bytes of log in one request.")
     heartbeat_flush_seconds: float = Field(
         default=5.0, gt=0, description="Heartbeats are written together, at most once in so many seconds."

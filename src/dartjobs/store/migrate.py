@@ -7,6 +7,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -40,6 +42,28 @@ async def upgrade(database: Database, revision: str = "head") -> None:
         raise UnavailableError(msg) from error
 
 
+async def revision(database: Database) -> str | None:
+    """The last migration that this database has seen; None where there was none.
+
+    Raises:
+        UnavailableError: the database cannot be reached.
+    """
+
+    async def look(conn: AsyncConnection) -> str | None:
+        return await conn.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+
+    return await database.read(look)
+
+
+async def is_current(database: Database) -> bool:
+    """Whether the schema is that of this version.
+
+    Raises:
+        UnavailableError: the database cannot be reached.
+    """
+    return await revision(database) == ScriptDirectory.from_config(_config()).get_current_head()
+
+
 @asynccontextmanager
 async def _alone(conn: AsyncConnection) -> AsyncIterator[None]:
     """The named lock of this database; the server takes it back when the connection ends. SQLite locks as it begins."""
@@ -61,7 +85,12 @@ async def _alone(conn: AsyncConnection) -> AsyncIterator[None]:
 
 
 def _upgrade(connection: Connection, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, revision)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config

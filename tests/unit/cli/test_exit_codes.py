@@ -34,7 +34,7 @@ J = JobState
 )
 def test_only_a_job_that_succeeded_gives_0(state: JobState, own: int | None, code: int) -> None:
     api = FakeApi()
-    assert exit_codes.of_job(api.end(api.add().id, state, exit_code=own)) == code
+    assert exit_codes.of_job(api.end(api.add().id, state, exit_code=own).model_dump(mode="json")) == code
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@ from datetime import timedelta
 
 import pytest
 
-from dartjobs.cli.text import Cleaner, clean, short, table
+from dartjobs.cli.tables import table
+from dartjobs.cli.text import Cleaner, clean
+from dartjobs.cli.times import short
 
 LOG = (
     "plain \x1b[1;31mred\x1b[0m\ttab\r\n"

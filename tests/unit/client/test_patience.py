@@ -1,10 +1,10 @@
 import pytest
 
 from dartjobs import ConnectionFailedError, DartJobsError, NotFoundError, UnavailableError
-from dartjobs.client.effects import Reply, Request
-from dartjobs.client.patience import Outage, send, send_once
+from dartjobs.client.effects import Lost, Reply, Request
+from dartjobs.client.patience import Outage, send
 from dartjobs.models.problem import NotFoundError as Missing
-from tests.fakes.flows import BROKEN, REFUSED, Driver, forever
+from tests.fakes.flows import BROKEN, REFUSED, Answer, Driver, forever
 
 GET = Request("GET", "/x")
 OK = Reply(200, {}, b"{}")
@@ -46,19 +46,19 @@ def test_a_server_that_was_there_is_waited_for_a_minute() -> None:
     assert max(driver.slept) <= 2.5
 
 
-def test_a_submission_is_sent_again_only_while_nothing_of_it_can_have_arrived() -> None:
+@pytest.mark.parametrize("lost", [BROKEN, BUSY, Reply(502, {}, b"<html>"), Reply(504, {}, b"")])
+def test_a_server_that_took_a_request_is_asked_again_for_ten_seconds(lost: Answer) -> None:
     driver = Driver()
-    assert driver.run(send_once(GET, driver.patience()), [REFUSED, REFUSED, OK]) == OK
+    with pytest.raises(DartJobsError):
+        driver.run(send(GET, driver.patience()), forever(lost))
+    assert sum(driver.slept) == pytest.approx(10.0)
 
-    driver = Driver()
-    with pytest.raises(ConnectionFailedError, match=r"may have been submitted all the same.*dartjobs list"):
-        driver.run(send_once(GET, driver.patience()), [REFUSED, BROKEN])
-    assert len(driver.requests) == 2
 
+def test_what_no_second_try_can_mend_is_told_at_once() -> None:
     driver = Driver()
-    with pytest.raises(UnavailableError):
-        driver.run(send_once(GET, driver.patience()), [BUSY])
-    assert len(driver.requests) == 1
+    with pytest.raises(ConnectionFailedError, match="not trusted"):
+        driver.run(send(GET, driver.patience()), [Lost("its certificate is not trusted", delivered=False, final=True)])
+    assert driver.slept == []
 
 
 def test_an_error_carries_its_class_its_fields_and_the_id_of_its_request() -> None:
@@ -72,5 +72,5 @@ def test_an_error_carries_its_class_its_fields_and_the_id_of_its_request() -> No
 @pytest.mark.parametrize("body", [b"<html>Bad gateway</html>", b"[]", b"", b'{"detail": 1}', b"\xff"])
 def test_what_is_no_server_of_ours_is_told_as_such(body: bytes) -> None:
     driver = Driver()
-    with pytest.raises(DartJobsError, match="http://server answered 502, not as a DART Jobs server does"):
-        driver.run(send(GET, driver.patience()), [Reply(502, {}, body)])
+    with pytest.raises(DartJobsError, match="http://server answered 500, not as a DART Jobs server does"):
+        driver.run(send(GET, driver.patience()), [Reply(500, {}, body)])

@@ -2,7 +2,6 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -164,27 +163,6 @@ def test_no_server_is_told_with_its_address_and_what_to_do() -> None:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         with Client(url) as client, pytest.raises(ConnectionFailedError, match=rf"{url}.*`dartjobs up`"):
             client.health()
-
-
-def test_a_submission_whose_answer_was_lost_is_not_sent_again() -> None:
-    accepted: list[bytes] = []
-
-    def accept_and_hang_up(listener: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                with connection:
-                    accepted.append(connection.recv(65_536))
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=accept_and_hang_up, args=(listener,))
-        thread.start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with Client(url) as client, pytest.raises(ConnectionFailedError, match="may have been submitted all the same"):
-            client.submit(entrypoint="x")
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join(10)
-    assert len(accepted) == 1
 
 
 def test_proxies_of_the_environment_are_passed_over_on_this_machine(

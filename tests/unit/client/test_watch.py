@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dartjobs import Job, NotFoundError, Transition, WaitTimeoutError
+from dartjobs import Job, NotFoundError, WaitTimeoutError
 from dartjobs.client.effects import Lost, Reply
 from dartjobs.client.requests import Requests
 from dartjobs.client.watch import Until, Watch
@@ -41,14 +41,13 @@ class Told:
 
 def watch(driver: Driver, answers: list[Answer], *, timeout: float | None = None, until: Until = "finished") -> Job:
     flow = Watch(Requests("default"), driver.patience(), JOB, until=until, timeout=timeout).run()
-    return driver.run(flow, answers)
+    return Job.model_validate(driver.run(flow, answers))
 
 
 def shown(driver: Driver) -> list[str]:
     return [
-        str(one.job_state) if isinstance(one, Job) else f"{one.attempt}.{one.version}"
-        for one in driver.emitted
-        if isinstance(one, Job | Transition)
+        one["attempt"]["job_state"] if kind == "job" else f"{one['attempt']}.{one['version']}"
+        for kind, one in driver.emitted
     ]
 
 

@@ -2,11 +2,11 @@
 
 import click
 
-from dartjobs.cli.options import client, connection_options, output_option
+from dartjobs.cli.options import connection_options, job_argument, output_option, session
 
 
 @click.command
-@click.argument("job", metavar="JOB")
+@job_argument()
 @output_option("table", "json", "yaml")
 @connection_options
 def command(job: str, form: str) -> None:
@@ -14,11 +14,11 @@ def command(job: str, form: str) -> None:
     from datetime import UTC, datetime
 
     from dartjobs.cli.describe import history
-    from dartjobs.cli.output import as_data, show_data
+    from dartjobs.cli.output import show_data
 
-    with client() as server:
-        transitions = server.events(job)
+    with session() as server:
+        transitions = server.run(server.calls.events(job))
     if form == "table":
         click.echo(history(transitions, datetime.now(UTC)))
     else:
-        show_data([as_data(one) for one in transitions], form)
+        show_data(transitions, form)

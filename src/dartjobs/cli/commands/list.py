@@ -1,35 +1,35 @@
 """`dartjobs list`."""
 
-from itertools import islice
+from typing import Any
 
 import click
 
-from dartjobs.cli.options import client, connection_options, output_option
-from dartjobs.models.state import JobState
+from dartjobs.cli.filtering import filter_options, filters_of
+from dartjobs.cli.options import connection_options, output_option, session
 
 
 @click.command
-@click.option(
-    "--state",
-    multiple=True,
-    type=click.Choice([state.value for state in JobState], case_sensitive=False),
-    help="Only jobs in this state; may be given again.",
-)
-@click.option("--name", metavar="NAME", help="Only jobs of this name.")
+@filter_options
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="At most so many.")
 @click.option("--all", "everything", is_flag=True, help="Without a limit.")
-@output_option()
+@click.option("--watch", "-w", is_flag=True, help="Go on with a line for each change, until Ctrl-C.")
+@output_option("table", "wide", "json", "yaml", "name")
 @connection_options
-def command(state: tuple[str, ...], name: str | None, limit: int, *, everything: bool, form: str) -> None:
+def command(*, limit: int, everything: bool, watch: bool, form: str, **given: Any) -> None:
     """List jobs, newest first."""
     from dartjobs.cli.output import show_jobs
 
-    with client() as server:
+    with session() as server:
+        filters = filters_of(given, server.target)
+        if watch:
+            from dartjobs.cli.watching import watch_list
+
+            watch_list(server, filters, limit, form)
         most = None if everything else limit + 1
-        jobs = list(server.list(state=state, name=name, limit=most))
+        jobs = list(server.iterate(server.calls.list(filters, most)))
     if everything:
         show_jobs(jobs, form)
         return
-    show_jobs(list(islice(jobs, limit)), form)
+    show_jobs(jobs[:limit], form)
     if len(jobs) > limit:
         click.echo(f"There are more than {limit}: --limit N or --all shows them.", err=True)

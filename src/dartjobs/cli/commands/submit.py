@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dartjobs.cli.options import client, connection_options, key_value, output_option
+from dartjobs.cli.options import connection_options, key_value, output_option, session
 
 if TYPE_CHECKING:
-    from dartjobs.models.job import Job
+    from dartjobs.cli.spec_flags import Request
+    from dartjobs.client.effects import Json
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -76,9 +77,14 @@ def _spec_options(function: _F) -> _F:
 @_spec_options
 @click.option("--follow", is_flag=True, help="Write the log to stdout, and exit as the job does.")
 @click.option("--wait", is_flag=True, help="Wait until the job is finished, and exit as it did.")
-@output_option()
+@click.option(
+    "--idempotency-key",
+    metavar="KEY",
+    help="The same key with the same job gives the job of the first time [one for each run].",
+)
+@output_option("table", "wide", "json", "yaml", "name")
 @connection_options
-def command(*, follow: bool, wait: bool, form: str, **given: Any) -> None:
+def command(*, follow: bool, wait: bool, form: str, idempotency_key: str | None, **given: Any) -> None:
     """Submit a job. Options that may be given again are those for K=V, --env, --pip and --uv.
 
     One argument after -- is a line for a shell: -- 'python a.py && python b.py'. Several are a program and
@@ -89,23 +95,46 @@ def command(*, follow: bool, wait: bool, form: str, **given: Any) -> None:
     if follow and (wait or form != "table"):
         msg = "--follow writes the log to stdout: use --wait with -o, and without --follow"
         raise click.UsageError(msg)
-    request = request_of(Flags(**given), os.environ)
-    with client() as server:
-        handle = server.submit(request.spec, working_dir=request.working_dir)
-        job = handle.submitted or handle.get()
+    job = _submit(request_of(Flags(**given), os.environ), idempotency_key)
     _await(job, follow=follow, wait=wait, form=form)
 
 
-def _await(job: "Job", *, follow: bool, wait: bool, form: str) -> None:
+def _submit(request: "Request", key: str | None) -> "Json":
+    """Where the server refuses the spec, or code is to be uploaded, it is checked here: that says more of a field.
+
+    Raises:
+        InvalidRequestError: the spec is not valid.
+    """
+    from dartjobs.cli.uploading import progress
+    from dartjobs.client.drafts import drafted, new_key
+    from dartjobs.models.problem import InvalidRequestError
+
+    made = drafted(request.spec, request.working_dir, lambda: _check(request.spec))
+    with session() as server, progress() as told:
+        try:
+            return server.submit(made, key or new_key(), told)
+        except InvalidRequestError as error:
+            if error.code == InvalidRequestError.code:
+                _check(request.spec)
+            raise
+
+
+def _check(spec: "Json") -> None:
+    from dartjobs.client.specs import checked
+
+    checked(spec)
+
+
+def _await(job: "Json", *, follow: bool, wait: bool, form: str) -> None:
     from dartjobs.cli import awaiting
     from dartjobs.cli.output import show_named_jobs
 
     if follow or wait:
-        click.echo(f"Submitted {job.id}.", err=True)
+        click.echo(f"Submitted {job['id']}.", err=True)
     if follow:
-        awaiting.exit_as([awaiting.follow(job.id, attempt=1, tail=None, raw=False)])
-    finished = awaiting.wait_for([job.id]) if wait else []
+        awaiting.exit_as([awaiting.follow(job["id"], attempt=1, tail=None, raw=False)])
+    finished = awaiting.wait_for([job["id"]]) if wait else []
     show_named_jobs(finished or [job], form)
     if wait:
         awaiting.exit_as(finished)
-    click.echo(f"Follow it:  dartjobs logs {job.id} --follow\nStop it:    dartjobs stop {job.id}", err=True)
+    click.echo(f"Follow it:  dartjobs logs {job['id']} --follow\nStop it:    dartjobs stop {job['id']}", err=True)

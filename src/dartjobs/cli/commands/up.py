@@ -22,12 +22,12 @@ def command(data_dir: Path | None, host: str, port: int, *, allow_unauthenticate
     from dartjobs.client.config import default_data_dir
 
     try:
-        from dartjobs.cli import servers
+        from dartjobs.cli.servers.embedded import up
     except ImportError as error:
         msg = f"A server needs more than the client does ({error}): pip install 'dartjobs[local]'"
         raise click.ClickException(msg) from error
     try:
-        servers.up(
+        up(
             data_dir=data_dir or default_data_dir(),
             host=host,
             port=port,

@@ -1,18 +1,21 @@
 """`dartjobs wait`."""
 
-from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
 
-from dartjobs.cli.options import connection_options, output_option, timeout_option
+from dartjobs.cli.options import connection_options, job_argument, output_option, timeout_option
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 @click.command
-@click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
+@job_argument(many=True)
 @timeout_option
-@output_option()
+@output_option("table", "wide", "json", "yaml", "name")
 @connection_options
-def command(jobs: tuple[str, ...], timeout: timedelta | None, form: str) -> None:
+def command(jobs: tuple[str, ...], timeout: "timedelta | None", form: str) -> None:
     """Wait until jobs are finished, then exit as the first did that did not succeed.
 
     Changes of state go to stderr, the finished jobs to stdout.

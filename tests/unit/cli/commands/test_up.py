@@ -15,10 +15,9 @@ Up = Callable[..., None]
 
 def run(monkeypatch: pytest.MonkeyPatch, up: Up, *args: str) -> Result:
     """With servers that do as `up` does, in the place of real ones."""
-    servers = ModuleType("dartjobs.cli.servers")
-    servers.up = up  # type: ignore[attr-defined]  # a module made here
-    monkeypatch.setitem(sys.modules, "dartjobs.cli.servers", servers)
-    monkeypatch.setattr("dartjobs.cli.servers", servers, raising=False)
+    embedded = ModuleType("dartjobs.cli.servers.embedded")
+    embedded.up = up  # type: ignore[attr-defined]  # a module made here
+    monkeypatch.setitem(sys.modules, "dartjobs.cli.servers.embedded", embedded)
     return CliRunner().invoke(cli, ["up", *args], env={"DARTJOBS_DATA_DIR": "/data"})
 
 

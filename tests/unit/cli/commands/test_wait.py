@@ -31,7 +31,7 @@ def test_changes_of_state_go_to_stderr_and_the_job_to_stdout(api: FakeApi, run: 
         "CREATING, WAITING: a cluster with room took the attempt",
         "READY, RUNNING: the entrypoint was started",
         "TERMINATING, FAILED: the Ray head went away while the job needed it",
-        "attempt 2: QUEUED, WAITING: another attempt was recorded after one that failed",
+        "attempt 2: QUEUED, WAITING: another attempt was recorded after one that ended",
         "attempt 2: CREATING, WAITING: a cluster with room took the attempt",
         "attempt 2: READY, RUNNING: the entrypoint was started",
         f"{job_id} SUCCEEDED",

@@ -1,19 +1,14 @@
-"""The servers, started by the CLI: the one module of it that imports them, and that lazily itself."""
+"""`dartjobs up`: every server in one process, on SQLite and a folder."""
 
 import asyncio
 import contextlib
 import fcntl
 import os
 import secrets
-import signal
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-import uvicorn
-from fastapi import FastAPI
 
 from dartjobs.api.app import create_app as create_api
 from dartjobs.api.settings import ApiSettings
@@ -22,6 +17,7 @@ from dartjobs.blobs.packages import Packages
 from dartjobs.blobs.stores import open_store
 from dartjobs.blobs.uploads import Uploads
 from dartjobs.bus.memory import MemoryBus
+from dartjobs.cli.servers.serving import Server, listen, run, stop_event, until_serving, url_of
 from dartjobs.controller.loop import Controller
 from dartjobs.controller.settings import ControllerSettings
 from dartjobs.drivers.local.driver import LocalDriver
@@ -43,21 +39,6 @@ class AlreadyUpError(DartJobsError):
     """Another `dartjobs up` uses this data folder."""
 
     code = "already-up"
-
-
-class PortTakenError(DartJobsError):
-    """The port is taken by another program."""
-
-    code = "port-taken"
-
-
-class _Server(uvicorn.Server):
-    """A uvicorn that leaves signals to the process in which it is one task of several."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +67,7 @@ def up(*, data_dir: Path, host: str, port: int, allow_unauthenticated: bool, on_
     data_dir = data_dir.resolve()
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _exclusive(data_dir):
-        asyncio.run(_serve(data_dir, settings, on_ready))
+        run(_serve(data_dir, settings, on_ready))
 
 
 @contextlib.contextmanager
@@ -101,21 +82,19 @@ def _exclusive(data_dir: Path) -> Iterator[None]:
 
 
 async def _serve(data_dir: Path, settings: ApiSettings, on_ready: Callable[[str], None]) -> None:
-    api_socket = _listen(settings.host, settings.port or _last_port(data_dir / "url"), fallback=settings.port == 0)
-    gateway_socket = _listen("127.0.0.1", _last_port(data_dir / "gateway.url"), fallback=not _holds_clusters(data_dir))
-    url, gateway_url = _url_of(api_socket), _url_of(gateway_socket)
+    api_socket = listen(settings.host, settings.port or _last_port(data_dir / "url"), fallback=settings.port == 0)
+    gateway_socket = listen("127.0.0.1", _last_port(data_dir / "gateway.url"), fallback=not _holds_clusters(data_dir))
+    url, gateway_url = url_of(api_socket), url_of(gateway_socket)
     _write_atomically(data_dir / "gateway.url", gateway_url + "\n")
     database = Database.at(data_dir / "dartjobs.db")
     try:
         installation = await _open(data_dir, database)
-        api = _server(create_api(installation.platform, settings))
-        gateway = _server(
-            create_gateway(
-                installation.platform, GatewaySettings(), secret=installation.secret, installation=installation.id
-            )
+        api = Server(create_api(installation.platform, settings), api_socket, _DRAIN_SECONDS)
+        of_runners = create_gateway(
+            installation.platform, GatewaySettings(), secret=installation.secret, installation=installation.id
         )
-        servers = [(api, api_socket), (gateway, gateway_socket)]
-        await _run(data_dir, installation, gateway_url, servers=servers, url=url, on_ready=on_ready)
+        gateway = Server(of_runners, gateway_socket, _DRAIN_SECONDS)
+        await _run(data_dir, installation, gateway_url, servers=[api, gateway], url=url, on_ready=on_ready)
     finally:
         await database.close()
 
@@ -125,7 +104,7 @@ async def _run(
     installation: _Installation,
     gateway_url: str,
     *,
-    servers: list[tuple[_Server, socket.socket]],
+    servers: list[Server],
     url: str,
     on_ready: Callable[[str], None],
 ) -> None:
@@ -139,15 +118,15 @@ async def _run(
         installation=installation.id,
     )
     controller = Controller(installation.platform, ControllerSettings(), f"up/{installation.id}")
-    stop = _stop_event()
+    stop = stop_event()
     async with asyncio.TaskGroup() as tasks:
-        serving = [tasks.create_task(server.serve(sockets=[one])) for server, one in servers]
+        serving = [tasks.create_task(server.run_on_socket()) for server in servers]
         working = [tasks.create_task(sync.run()), tasks.create_task(controller.run())]
-        await _until_serving([server for server, _ in servers], serving)
+        await until_serving(servers, serving)
         _write_atomically(data_dir / "url", url + "\n")
         on_ready(url)
         await stop.wait()
-        for server, _ in servers:
+        for server in servers:
             server.should_exit = True
         for task in working:
             task.cancel()
@@ -178,27 +157,6 @@ def _write_atomically(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def _server(app: FastAPI) -> _Server:
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_DRAIN_SECONDS)
-    return _Server(config)
-
-
-def _listen(host: str, port: int, *, fallback: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        if not fallback or port == 0:
-            listener.close()
-            msg = f"Port {port} on {host} cannot be bound ({error.strerror}). Take another with --port, or --port 0."
-            raise PortTakenError(msg) from error
-        listener.bind((host, 0))
-    listener.listen(2_048)
-    return listener
-
-
 def _last_port(path: Path) -> int:
     try:
         return int(path.read_text().strip().rpartition(":")[2])
@@ -210,23 +168,3 @@ def _holds_clusters(data_dir: Path) -> bool:
     """Runners that live know the gateway by its port only: then no other will do."""
     clusters = data_dir / "clusters"
     return clusters.is_dir() and any(clusters.iterdir())
-
-
-def _url_of(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _stop_event() -> asyncio.Event:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    return stop
-
-
-async def _until_serving(servers: list[_Server], serving: list["asyncio.Task[None]"]) -> None:
-    while not all(server.started for server in servers):
-        await asyncio.wait(serving, timeout=0.01, return_when=asyncio.FIRST_COMPLETED)
-        for task in serving:
-            if task.done():
-                task.result()
