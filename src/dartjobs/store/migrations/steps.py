@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
+from sqlalchemy.engine.interfaces import ReflectedColumn
 
 _COLLATIONS = {"mysql": "utf8mb4_0900_bin", "mariadb": "utf8mb4_nopad_bin"}
 """Byte by byte, trailing spaces included; no index or comparison takes two users, names or keys for one."""
@@ -51,16 +52,17 @@ def add_column(table: str, column: sa.Column[Any]) -> None:
 
 def settle(table: str, *, drop: Sequence[str] = (), not_null: dict[str, sa.types.TypeEngine[Any]]) -> None:
     """Drop columns that are there, and make others, given by their types, NOT NULL; SQLite copies the table for it."""
-    gone = [name for name in drop if name in _columns(table)]
+    columns = _columns(table)
     with op.batch_alter_table(table) as batch:
-        for name in gone:
+        for name in sorted(columns.keys() & set(drop)):
             batch.drop_column(name)
         for name, kind in not_null.items():
-            batch.alter_column(name, existing_type=kind, nullable=False)
+            if columns[name]["nullable"]:
+                batch.alter_column(name, existing_type=kind, nullable=False)
 
 
-def _columns(table: str) -> set[str]:
-    return {column["name"] for column in _inspect().get_columns(table)}
+def _columns(table: str) -> dict[str, ReflectedColumn]:
+    return {column["name"]: column for column in _inspect().get_columns(table)}
 
 
 def _indexes(table: str) -> set[str | None]:
