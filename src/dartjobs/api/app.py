@@ -39,13 +39,10 @@ def create_app(
     app.state.authenticator = authenticator or HeaderAuthenticator()
     app.state.user_limit = RateLimit(settings.requests_per_second, settings.burst)
     problems.install(app)
-    of_namespaces = APIRouter(prefix=NAMESPACE)
-    for module in (submit, jobs, logs, watch, packages):
-        require_permissions(module.router.routes)
-        of_namespaces.include_router(module.router)
-    for router in (of_namespaces, clusters.router, health.router, *routers):
-        if router is not of_namespaces:
-            require_permissions(router.routes)
-        app.include_router(router)
+    modules = (submit, jobs, logs, watch, packages)
+    included = [*((module.router, NAMESPACE) for module in modules), (clusters.router, ""), (health.router, "")]
+    for router, prefix in (*included, *((router, "") for router in routers)):
+        require_permissions(router.routes)
+        app.include_router(router, prefix=prefix)
     app.add_middleware(Guard, settings=settings)
     return app

@@ -3,6 +3,7 @@
 Until identity exists, `HeaderAuthenticator` takes the name that a request gives and allows everything.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, NamedTuple, Protocol
 
@@ -11,9 +12,12 @@ from fastapi.dependencies.models import Dependant
 from pydantic import StringConstraints
 from starlette.routing import BaseRoute
 
+from dartjobs.models.problem import FieldProblem, InvalidRequestError
+
 PUBLIC = "public"
 """The permission that everybody has: health, metrics, the published schemas."""
-_UserName = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")]
+_USER = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
+_UserName = Annotated[str, StringConstraints(pattern=f"^{_USER.pattern}$")]
 
 
 class Principal(NamedTuple):
@@ -52,7 +56,11 @@ class HeaderAuthenticator:
 
     async def authenticate(self, request: Request) -> Principal:
         """The name that was given."""
-        return Principal(request.headers.get("x-dartjobs-user") or "anonymous")
+        user = request.headers.get("x-dartjobs-user") or "anonymous"
+        if not _USER.fullmatch(user):
+            wrong = FieldProblem("x-dartjobs-user", "at most 255 characters, and no control characters")
+            raise InvalidRequestError(errors=[wrong])
+        return Principal(user)
 
     async def authorize(self, principal: Principal, permission: str, namespace: str | None) -> None:
         """Everybody may do everything."""

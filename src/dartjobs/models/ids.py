@@ -3,10 +3,12 @@
 Its text sorts as its number does, and that by time.
 """
 
+from base64 import b32hexencode
 from datetime import UTC, datetime, timedelta
 
-_ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 _DIGITS = 26
+_BYTES = 20
+"""160 bits are a whole number of digits, 32: the last 26 hold a UUID's 128."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _BITS_BELOW_THE_TIME = 80
@@ -15,8 +17,8 @@ _MOST = (1 << 48) - 1
 
 def job_id_of(number: int) -> str:
     """The id of a UUID's 128 bits."""
-    digits = "".join([_ALPHABET[(number >> shift) & 31] for shift in range(5 * (_DIGITS - 1), -1, -5)])
-    return f"job-{digits}"
+    digits = b32hexencode(number.to_bytes(_BYTES, "big"))[-_DIGITS:]
+    return f"job-{digits.decode().lower()}"
 
 
 def first_id_at(moment: datetime, *, later: timedelta = timedelta(0)) -> str:

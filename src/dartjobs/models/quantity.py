@@ -7,6 +7,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 import re
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -17,6 +18,8 @@ _QUANTITY = re.compile(r"(\d{1,19}(?:\.\d{1,9})?)(m|[KMGTP]i|[kMGTP])?")
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 _MOST_DIGITS = 9
+_KEPT = 1_024
+"""Jobs ask for the same few amounts over and over: each is read and written once."""
 LONGEST_DURATION = timedelta(days=366)
 
 
@@ -26,9 +29,14 @@ def parse_quantity(value: object) -> Decimal:
     Raises:
         ValueError: it is no quantity, or negative.
     """
-    match = None if isinstance(value, bool) else _QUANTITY.fullmatch(str(value).strip())
+    return _quantity_of_text("" if isinstance(value, bool) else str(value).strip())
+
+
+@lru_cache(_KEPT)
+def _quantity_of_text(text: str) -> Decimal:
+    match = _QUANTITY.fullmatch(text)
     if match is None:
-        msg = f"{str(value)!r} is no quantity: write a number with a Kubernetes suffix, like 500m, 2, 512Mi or 2Gi"
+        msg = f"{text!r} is no quantity: write a number with a Kubernetes suffix, like 500m, 2, 512Mi or 2Gi"
         raise ValueError(msg)
     number, suffix = Decimal(match[1]), match[2]
     if suffix is None:
@@ -36,11 +44,13 @@ def parse_quantity(value: object) -> Decimal:
     return number / 1000 if suffix == "m" else number * (_BINARY | _DECIMAL)[suffix]
 
 
+@lru_cache(_KEPT)
 def format_cpu(cores: Decimal) -> str:
     """Cores as Kubernetes writes them: `2`, `500m`."""
     return str(int(cores)) if cores == int(cores) else f"{int(cores * 1000)}m"
 
 
+@lru_cache(_KEPT)
 def format_memory(size: int) -> str:
     """Bytes with the largest binary suffix that keeps them exact: `2Gi`, `1536Mi`, `1000`."""
     for suffix, factor in reversed(_BINARY.items()):
@@ -73,6 +83,7 @@ def _duration_of_text(text: str) -> timedelta:
     return timedelta(seconds=sum(float(part) * unit for part, unit in parts))
 
 
+@lru_cache(_KEPT)
 def format_duration(value: timedelta) -> str:
     """The shortest text that `parse_duration` reads back as the same: `90s` is `1m30s`."""
     whole, micros = divmod(value // timedelta(microseconds=1), 1_000_000)

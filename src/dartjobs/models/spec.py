@@ -12,7 +12,8 @@ from dartjobs.models.reason import Category
 API_VERSION: Literal["dartjobs/v1"] = "dartjobs/v1"
 GIBIBYTE = 2**30
 
-DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+DnsLabel = Annotated[str, StringConstraints(pattern=DNS_LABEL)]
 """A DNS-1123 label, as Kubernetes names objects: lower case letters, digits and `-`, at most 63 characters."""
 LabelKey = Annotated[
     str, StringConstraints(pattern=r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")

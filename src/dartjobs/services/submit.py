@@ -7,7 +7,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from dartjobs.bus import base as topics
 from dartjobs.models.bulk import BatchItem, BatchResult
@@ -146,17 +146,10 @@ def _fresh(new: NewJob, recorded: Recorded) -> Job:
     """The job as it was just recorded, without reading it back."""
     at = recorded.at
     attempt = Attempt.model_construct(
-        id=jobs.attempt_id(new.id, 1),
-        job_id=new.id,
-        number=1,
-        resource_state=INITIAL.resource_state,
-        job_state=INITIAL.job_state,
-        version=1,
-        reason=Reason.SUBMITTED,
-        created_at=at,
-        entered_at=at,
+        **_FIRST_ATTEMPT, id=jobs.attempt_id(new.id, 1), job_id=new.id, created_at=at, entered_at=at
     )
     return Job.model_construct(
+        **_NEW_JOB,
         id=new.id,
         namespace=new.namespace,
         name=new.spec.name,
@@ -165,8 +158,16 @@ def _fresh(new: NewJob, recorded: Recorded) -> Job:
         submitted_at=at,
         retry_of=new.retry_of,
         attempt=attempt,
-        why=JUST_NOW,
     )
+
+
+def _defaults(model: type[BaseModel], **values: object) -> dict[str, Any]:
+    """Every field that has a default: naming them saves pydantic the copying of each for each job."""
+    return {name: field.default for name, field in model.model_fields.items() if not field.is_required()} | values
+
+
+_FIRST_ATTEMPT = _defaults(Attempt, number=1, version=1, reason=Reason.SUBMITTED, **INITIAL._asdict())
+_NEW_JOB = {name: value for name, value in _defaults(Job, why=JUST_NOW).items() if name != "retry_of"}
 
 
 def _given(spec: JobSpec) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from dartjobs.store.failures import Failure, failure_of
 from dartjobs.store.settings import DatabaseSettings
+from dartjobs.store.tables import to_json
 
 WRITE = "dartjobs_write"
 """Execution option: the transaction may write."""
@@ -78,6 +79,7 @@ def _pool(settings: DatabaseSettings) -> dict[str, Any]:
         "max_overflow": 0,
         "pool_timeout": settings.pool_timeout,
         "pool_recycle": settings.pool_recycle,
+        "json_serializer": to_json,
         "pool_reset_on_return": None,  # whoever takes a connection commits, rolls back, or discards it
     }
 

@@ -176,7 +176,7 @@ def _job_row(new: NewJob, at: datetime) -> dict[str, Any]:
         "name": spec.name,
         "user": new.user,
         "priority": spec.priority,
-        "spec": spec.model_dump(mode="json", by_alias=True),
+        "spec": spec,
         "submitted_at": at,
         "latest": 1,
         "package": spec.runtime_env.working_dir,

@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic import BaseModel
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -43,6 +44,11 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + timedelta(microseconds=int(str(value)))
 
 
+def to_json(value: object) -> str:
+    """What a JSON column takes: a model is written as the API shows it."""
+    return value.model_dump_json(by_alias=True) if isinstance(value, BaseModel) else json.dumps(value)
+
+
 class _JsonText(TypeDecorator[object]):
     """JSON as text, which reads back as it was written: MySQL's own JSON sorts keys and rewrites numbers."""
 
@@ -51,7 +57,7 @@ class _JsonText(TypeDecorator[object]):
 
     def process_bind_param(self, value: object, _dialect: Dialect) -> str | None:
         """To text; None is NULL."""
-        return None if value is None else json.dumps(value)
+        return None if value is None else to_json(value)
 
     def process_result_value(self, value: str | None, _dialect: Dialect) -> object:
         """From text."""

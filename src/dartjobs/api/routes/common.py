@@ -13,12 +13,12 @@ from dartjobs.models.spec import DnsLabel
 from dartjobs.services.platform import Platform
 
 
-def _platform(request: Request) -> Platform:
+async def _platform(request: Request) -> Platform:
     platform: Platform = request.app.state.platform
     return platform
 
 
-def _settings(request: Request) -> ApiSettings:
+async def _settings(request: Request) -> ApiSettings:
     settings: ApiSettings = request.app.state.settings
     return settings
 
@@ -28,8 +28,9 @@ UsesSettings = Annotated[ApiSettings, Depends(_settings)]
 Namespace = Annotated[DnsLabel, Path()]
 Id = Annotated[JobId, Path(description="The job's id.")]
 Name = Annotated[ClusterName, Path(description="The cluster's name.")]
+IDEMPOTENCY_KEY = r"^[\x20-\x7e]{1,255}$"
 IdempotencyKey = Annotated[
-    Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,255}$")] | None,
+    Annotated[str, StringConstraints(pattern=IDEMPOTENCY_KEY)] | None,
     Header(
         description="The same key with the same body is the same request, however often it is sent: "
         "its first answer's jobs are answered again, with `Idempotency-Replayed: true`."

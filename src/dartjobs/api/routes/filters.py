@@ -11,7 +11,7 @@ from dartjobs.models.state import JobState
 from dartjobs.services.jobs import JobFilter
 
 
-def _filter(
+async def _filter(
     *,
     state: Annotated[list[JobState] | None, Query(max_length=len(JobState), description="May be repeated.")] = None,
     user: Annotated[str | None, Query(max_length=255, description="Who submitted it.")] = None,

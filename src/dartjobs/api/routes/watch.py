@@ -47,7 +47,7 @@ async def _events(changes: AsyncIterator[Transition | Job | None]) -> AsyncItera
                     f"event: transition\nid: {change.attempt}.{change.version}\ndata: {change.model_dump_json()}\n\n"
                 )
             case Job():
-                event = f"event: job\ndata: {change.model_dump_json()}\n\n"
+                event = f"event: job\ndata: {change.model_dump_json(by_alias=True)}\n\n"
             case None if time.monotonic() - sent < _KEEP_ALIVE_SECONDS:
                 continue
             case None:
