@@ -13,6 +13,7 @@ import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -120,6 +121,8 @@ class SqlServer(Server):
     """What MySQL and MariaDB have in common."""
 
     program: ClassVar[str]
+    options: Sequence[str] = ()
+    """More of the server's own, such as `--ssl-ca=…`, from the next start on."""
 
     @property
     def url(self) -> str:
@@ -142,6 +145,7 @@ class SqlServer(Server):
             "--max-connections=500",
             "--innodb-buffer-pool-size=256M",
             *(_DURABLE if self.durable else _CHEAP),
+            *self.options,
         )
 
     def _program(self, root: Path, *options: str) -> list[str]:

@@ -230,6 +230,18 @@ async def test_connections_that_are_half_open_are_given_up_together(proxy: TcpPr
         await asyncio.gather(*(call() for _ in range(4)))
 
 
+async def test_a_check_has_no_patience(proxy: TcpProxy, behind_proxy: Database) -> None:
+    await behind_proxy.check()
+    proxy.cut()
+    await behind_proxy.check()  # a connection that was lost while idle says nothing about the server
+    proxy.freeze()
+    with pytest.raises(UnavailableError, match=r"did not answer in 0\.1 s"):
+        await behind_proxy.check(0.1)
+    proxy.refuse()
+    with pytest.raises(UnavailableError):
+        await behind_proxy.check()
+
+
 def _calls(database: Database) -> list[Callable[[], Awaitable[object]]]:
     get = partial(meta.get_or_set, name="a", fresh="0")
     return [partial(database.read, now), partial(database.write, get)]

@@ -5,6 +5,7 @@ import math
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from dartjobs.store import meta
 from dartjobs.store.database import Database, now
 from dartjobs.store.migrate import upgrade
 from testbed.servers import ADMIN, MariaDB, MySQL, SqlServer
+from tests.fakes.certificates import self_signed
 from tests.fakes.engines import SERVERS, execute, open_database, with_database
 from tests.fakes.platform import parts_of
 
@@ -32,6 +34,8 @@ PARAMS = [pytest.param(name, marks=pytest.mark.xdist_group(f"own-{name}")) for n
 @pytest.fixture(scope="module", params=PARAMS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlServer]:
     one = KINDS[request.param](tmp_path_factory.mktemp(request.param))
+    certificate, key = self_signed(one.folder / "tls")
+    one.options = [f"--ssl-ca={certificate}", f"--ssl-cert={certificate}", f"--ssl-key={key}"]
     one.start()
     yield one
     one.stop()
@@ -126,6 +130,21 @@ async def test_a_server_killed_under_load_loses_nothing_that_was_acknowledged(
     assert {response.status_code for response in refused} == {503}
     assert all(response.headers["retry-after"] for response in refused)
     assert all(response.json()["code"] == "unavailable" for response in refused)
+
+
+async def test_connections_are_encrypted_and_the_server_is_checked(server: SqlServer, url: str, tmp_path: Path) -> None:
+    async def cipher(conn: AsyncConnection) -> str:
+        return str((await conn.execute(text("SHOW SESSION STATUS LIKE 'Ssl_cipher'"))).one()[1])
+
+    encrypted = open_database(url, tls_ca=server.folder / "tls/certificate.pem")
+    assert await encrypted.read(cipher)
+    assert await encrypted.write(cipher)
+    await encrypted.close()
+    stranger, _ = self_signed(tmp_path)
+    suspicious = open_database(url, tls_ca=stranger)
+    with pytest.raises(UnavailableError, match="certificate"):
+        await suspicious.read(now)
+    await suspicious.close()
 
 
 async def test_a_server_that_is_away_at_the_start_is_unavailable(server: SqlServer, database: Database) -> None:

@@ -71,6 +71,9 @@ class _Run:
     """What is known of a transaction over all its runs."""
 
     write: bool
+    patience: Patience
+    timeout: float | None
+    """Seconds for one run."""
     committing: bool = False
     unsure: bool = False
 
@@ -109,7 +112,7 @@ class Database:
         Raises:
             UnavailableError: the database cannot be reached.
         """
-        return await self._shielded(self._persist(work, _Run(write=False)))
+        return await self._shielded(self._persist(work, self._run(write=False)))
 
     async def write(self, work: Work[T]) -> T:
         """Run `work` in one transaction and commit it; the whole is run again when another one was in the way.
@@ -119,11 +122,23 @@ class Database:
         """
         return await self._shielded(self._write(work))
 
+    async def check(self, seconds: float = 1.0) -> None:
+        """See that the database answers, in so many seconds (not on SQLite), without the patience that work deserves.
+
+        Raises:
+            UnavailableError: it does not.
+        """
+        run = _Run(write=False, patience=Patience(0.0), timeout=self._timeout and seconds)
+        await self._shielded(self._persist(now, run))
+
     async def close(self) -> None:
         """Wait for transactions whose callers have gone, then close every connection."""
         if self._running:
             await asyncio.wait(self._running)
         await self._engines.close()
+
+    def _run(self, *, write: bool) -> _Run:
+        return _Run(write, self._patience, self._timeout)
 
     async def _shielded(self, transaction: Awaitable[T]) -> T:
         task = asyncio.ensure_future(transaction)
@@ -137,7 +152,7 @@ class Database:
             task.exception()  # its caller may have gone: then nobody else asks for it, and asyncio would complain
 
     async def _write(self, work: Work[T]) -> T:
-        run = _Run(write=True)
+        run = self._run(write=True)
         if not self._engines.is_sqlite:
             return await self._persist(work, run)
         async with self._writing:
@@ -155,7 +170,7 @@ class Database:
             except DBAPIError as error:
                 failure = failure_of(error)
                 run.unsure = run.unsure or (run.committing and failure is Failure.LOST)
-                delay = self._patience.delay(failure, number, time.monotonic() - began, self._luck())
+                delay = run.patience.delay(failure, number, time.monotonic() - began, self._luck())
                 if delay is None:
                     raise _given_up(error, failure, run) from error
             await asyncio.sleep(delay)
@@ -163,13 +178,13 @@ class Database:
     async def _once(self, work: Work[T], run: _Run) -> T:
         run.committing = False
         try:
-            async with asyncio.timeout(self._timeout) as limit:
+            async with asyncio.timeout(run.timeout) as limit:
                 return await (self._write_once(work, run) if run.write else self._read_once(work))
         except TimeoutError as error:
             if not limit.expired():
                 raise
             self._engines.distrust()
-            msg = f"The database did not answer in {self._timeout:g} s. {_outcome(run)}"
+            msg = f"The database did not answer in {run.timeout:g} s. {_outcome(run)}"
             raise UnavailableError(msg) from error
 
     async def _read_once(self, work: Work[T]) -> T:
