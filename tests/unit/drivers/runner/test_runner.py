@@ -37,7 +37,8 @@ def run(gateway: FakeGateway, tmp_path: Path) -> Iterator[Run]:
         entrypoint: str | list[str], *, head_uid: str = "head", largest_file: int | None = None, **settings: float
     ) -> subprocess.Popen[bytes]:
         given = {"attempt_id": "job-1", "entrypoint": entrypoint, "head_uid": "head", **settings}
-        environment = os.environ | {
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("DARTJOBS_")}
+        environment = inherited | {
             "DARTJOBS_RUNNER": json.dumps(given),
             "DARTJOBS_HEAD_UID": head_uid,
             "DARTJOBS_TOKEN_FILE": str(tmp_path / "token"),
