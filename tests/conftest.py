@@ -12,5 +12,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("ray"))
 
 
+@pytest.fixture(autouse=True)
+def _of_nobody(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes what the user who runs it has configured or cached."""
+    place = tmp_path_factory.getbasetemp()
+    for name in ("CONFIG", "URL", "NAMESPACE", "USER", "CONTEXT", "CA_FILE"):
+        monkeypatch.delenv(f"DARTJOBS_{name}", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(place / "config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+
+
 def _starts_ray(item: pytest.Item) -> bool:
     return item.get_closest_marker("ray") is not None

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -19,12 +19,12 @@ from dartjobs.client.filters import Filters
 from dartjobs.client.handles import AsyncJobHandle
 from dartjobs.client.logs import Place
 from dartjobs.client.patience import Patience
-from dartjobs.client.session import packed, specs_of
+from dartjobs.client.session import known_package, packed, specs_of
 from dartjobs.client.specs import draft
 from dartjobs.client.watch import Until
 from dartjobs.models.explain import Explanation
 from dartjobs.models.job import Attempt, Job, Transition
-from dartjobs.models.problem import DartJobsError, error_of
+from dartjobs.models.problem import DartJobsError, PackageNotFoundError, error_of
 from dartjobs.models.spec import JobSpec
 
 if TYPE_CHECKING:
@@ -78,9 +78,17 @@ class AsyncClient:
     ) -> AsyncJobHandle:
         """See `Client.submit`."""
         made = draft(spec, entrypoint=entrypoint, working_dir=working_dir, fields=fields)
+        key = idempotency_key or new_key()
+        if made.folder is None:
+            return self._handle(await self._run(self._calls.submit(made.spec, key)))
+        known = await asyncio.to_thread(known_package, made.folder, _warn)
+        if known is not None:
+            with suppress(PackageNotFoundError):
+                return self._handle(await self._run(self._calls.submit(made.with_package(known), key)))
         async with _packed([made.folder]) as packages:
-            package = packages.get(made.folder)
-            return self._handle(await self._run(self._calls.submit(made, package, idempotency_key or new_key())))
+            package = packages[made.folder]
+            await self._run(self._calls.upload(package))
+            return self._handle(await self._run(self._calls.submit(made.with_package(package.ref), key)))
 
     async def submit_many(
         self,

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 from dartjobs.client import requests
 from dartjobs.client.config import Target
-from dartjobs.client.drafts import Draft
 from dartjobs.client.effects import Call, Emit, Json, Reply, Request, Send, Stream
 from dartjobs.client.errors import body_of
 from dartjobs.client.filters import Filters, params_of
-from dartjobs.client.logs import Place, follow_log, read_log
 from dartjobs.client.patience import Outage, Patience, checked, is_setback, send
 from dartjobs.client.requests import Requests
-from dartjobs.client.watch import Until, Watch
 
 if TYPE_CHECKING:
+    from dartjobs.client.logs import Place
     from dartjobs.client.packaging import Package
+    from dartjobs.client.watch import Until
 
 Items = list[Json]
 _PAGE = 200
@@ -31,22 +30,9 @@ class Calls:
         self._requests = Requests(target.namespace)
         self._patience = patience
 
-    def submit(
-        self,
-        made: Draft,
-        package: "Package | None",
-        key: str,
-        *,
-        on_upload: Callable[[int, int], object] | None = None,
-    ) -> Call[Json]:
-        """Upload the package of its folder where the server does not have it, then submit, once.
-
-        `on_upload` is told how many bytes of how many have been sent.
-        """
-        if package is not None:
-            yield from self.upload(package, made.check, on_upload)
-        spec = made.with_package(package.ref if package is not None else None)
-        return (yield from self._json(self._requests.submit(spec, key)))
+    def submit(self, spec: Json, key: str) -> Call[Json]:
+        """One job, once for this key; its package is on the server."""
+        return self._json(self._requests.submit(spec, key))
 
     def upload(
         self,
@@ -136,16 +122,22 @@ class Calls:
         """Why it is where it is, and what comes next."""
         return self._json(self._requests.part(job_id, "explain"))
 
-    def watch(self, job_id: str, until: Until, timeout: float | None) -> Stream[tuple[str, Json], Json]:
+    def watch(self, job_id: str, until: "Until", timeout: float | None) -> Stream[tuple[str, Json], Json]:
         """Transitions and states as they come, each under its kind: `transition` or `job`."""
+        from dartjobs.client.watch import Watch
+
         return Watch(self._requests, self._patience, job_id, until=until, timeout=timeout).run()
 
-    def logs(self, job_id: str, place: Place) -> Stream[bytes, None]:
+    def logs(self, job_id: str, place: "Place") -> Stream[bytes, None]:
         """What is stored of one log."""
+        from dartjobs.client.logs import read_log
+
         return read_log(self._requests, self._patience, job_id, place)
 
-    def follow(self, job_id: str, place: Place, on_attempt: Callable[[int], object] | None) -> Stream[bytes, None]:
+    def follow(self, job_id: str, place: "Place", on_attempt: Callable[[int], object] | None) -> Stream[bytes, None]:
         """The log as it grows, over all attempts from `place` on."""
+        from dartjobs.client.logs import follow_log
+
         return follow_log(self._requests, self._patience, job_id, place, on_attempt)
 
     def health(self) -> Call[Json]:

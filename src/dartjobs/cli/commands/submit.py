@@ -126,15 +126,16 @@ def _check(spec: "Json") -> None:
 
 
 def _await(job: "Json", *, follow: bool, wait: bool, form: str) -> None:
-    from dartjobs.cli import awaiting
     from dartjobs.cli.output import show_named_jobs
 
     if follow or wait:
+        from dartjobs.cli import awaiting
+
         click.echo(f"Submitted {job['id']}.", err=True)
-    if follow:
-        awaiting.exit_as([awaiting.follow(job["id"], attempt=1, tail=None, raw=False)])
-    finished = awaiting.wait_for([job["id"]]) if wait else []
-    show_named_jobs(finished or [job], form)
-    if wait:
+        if follow:
+            awaiting.exit_as([awaiting.follow(job["id"], attempt=1, tail=None, raw=False)])
+        finished = awaiting.wait_for([job["id"]])
+        show_named_jobs(finished, form)
         awaiting.exit_as(finished)
+    show_named_jobs([job], form)
     click.echo(f"Follow it:  dartjobs logs {job['id']} --follow\nStop it:    dartjobs stop {job['id']}", err=True)
