@@ -4,16 +4,20 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from typing import Any
 
+from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from dartjobs.models.job import Attempt, Job, StopIntent, Transition
+from dartjobs.models.cluster import Cluster
+from dartjobs.models.job import Attempt, Job, RequeueIntent, StopIntent, Transition
 from dartjobs.models.problem import NotFoundError
 from dartjobs.models.reason import Reason
 from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import JobState, ResourceState
+from tests.fakes.api_more import cluster_of
 from tests.fakes.api_routes import app_of
 
 _START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -34,6 +38,7 @@ class Known:
     job: Job
     transitions: list[Transition] = field(default_factory=list)
     logs: dict[int, Log] = field(default_factory=dict)
+    earlier: list[Attempt] = field(default_factory=list)
 
 
 @dataclass
@@ -52,6 +57,12 @@ class FakeApi:
     def __init__(self) -> None:
         self.jobs: dict[str, Known] = {}
         self.packages: dict[str, bytes] = {}
+        self.uploads: dict[tuple[str, str], bytes] = {}
+        self.keys: dict[tuple[str, str, str | None], tuple[bytes, BaseModel]] = {}
+        self.clusters: dict[str, Cluster] = {}
+        self.version = version("dartjobs")
+        self.stop_page = 100
+        """Jobs that one request stops at most."""
         self.seen: list[Seen] = []
         self.answers: list[tuple[str, str, Response]] = []
         """Answers to be given once, in the place of the real ones: a method, the end of a path, the response."""
@@ -114,6 +125,11 @@ class FakeApi:
         self.log(job_id, number).complete = True
         return self.move(job_id, ResourceState.TERMINATING, job_state, chosen, **code | changes)
 
+    def add_cluster(self, name: str, **more: Any) -> Cluster:
+        """A cluster."""
+        self.clusters[name] = cluster_of(name, self._now(), **more)
+        return self.clusters[name]
+
     def log(self, job_id: str, attempt: int | None = None) -> Log:
         """The log of an attempt, the latest by default, to be written to."""
         known = self.jobs[job_id]
@@ -141,7 +157,7 @@ class FakeApi:
                 return prepared[2]
         return None
 
-    def submitted(self, namespace: str, user: str, spec: JobSpec) -> Job:
+    def submitted(self, namespace: str, user: str, spec: JobSpec, retry_of: str | None = None) -> Job:
         at, job_id = self._now(), f"job-{len(self.jobs):026}"
         attempt = _first(job_id, 1, Reason.SUBMITTED, at)
         job = Job(
@@ -151,6 +167,7 @@ class FakeApi:
             user=user,
             spec=spec,
             submitted_at=at,
+            retry_of=retry_of,
             attempt=attempt,
             why="No cluster is registered yet.",
         )
@@ -171,9 +188,18 @@ class FakeApi:
             known.job = known.job.model_copy(update={"stop": stop})
         return known.job
 
+    def requeued(self, known: Known, by: str, reason: str) -> Job:
+        wish = RequeueIntent(attempt=known.job.attempt.number, at=self._now(), by=by, reason=reason)
+        known.job = known.job.model_copy(update={"requeue": wish})
+        return known.job
+
+    def now(self) -> datetime:
+        return self._now()
+
     def _retried(self, known: Known, job: Job, at: datetime) -> Job:
         attempt = _first(job.id, job.attempt.number + 1, Reason.RETRIED, at)
         known.transitions.append(_transition(None, attempt, Reason.RETRIED, "", at))
+        known.earlier.append(job.attempt)
         return job.model_copy(update={"attempt": attempt})
 
     def _now(self) -> datetime:

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -14,8 +14,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dartjobs.models.job import Job, JobPage, StopRequest
-from dartjobs.models.problem import DartJobsError, InvalidRequestError, PackageNotFoundError, RangeError
-from dartjobs.models.spec import JobSpec
+from dartjobs.models.problem import DartJobsError, InvalidRequestError, RangeError
+from tests.fakes.api_more import answer, matching, once, routes_of, spec_of, user_of
 
 if TYPE_CHECKING:
     from tests.fakes.api import FakeApi, Known, Log
@@ -27,7 +27,7 @@ _TICK = 0.005
 
 def app_of(api: "FakeApi") -> ASGIApp:
     """The server of this state."""
-    routes = [*_job_routes(api), *_stream_routes(api), *_other_routes(api)]
+    routes = [*_other_routes(api), *routes_of(api), *_job_routes(api), *_stream_routes(api)]
     return _Recorder(api, Starlette(routes=routes, exception_handlers={DartJobsError: _problem}))
 
 
@@ -52,23 +52,23 @@ async def _problem(_: Request, error: Exception) -> Response:
 
 def _job_routes(api: "FakeApi") -> list[Route]:
     async def submit(request: Request) -> Response:
-        spec = _parsed(JobSpec.model_validate_json, await request.body())
-        ref = spec.runtime_env.working_dir
-        if ref is not None and ref not in api.packages:
-            msg = f"{ref} has not been uploaded."
-            raise PackageNotFoundError(msg)
-        return _json(api.submitted(request.path_params["namespace"], _user(request), spec), 201)
+        def make() -> Job:
+            spec = spec_of(api, body)
+            return api.submitted(request.path_params["namespace"], user_of(request), spec)
+
+        body = json.loads(await request.body())
+        return await once(api, request, make)
 
     async def page(request: Request) -> Response:
-        return _json(_page(api, request))
+        return answer(_page(api, request))
 
     async def get(request: Request) -> Response:
-        return _json(_known(api, request).job)
+        return answer(_known(api, request).job)
 
     async def stop(request: Request) -> Response:
         body = await request.body()
         asked = _parsed(StopRequest.model_validate_json, body) if body else StopRequest()
-        return _json(api.stopped(_known(api, request), _user(request), asked.reason), 202)
+        return answer(api.stopped(_known(api, request), user_of(request), asked.reason), 202)
 
     return [
         Route(f"{_BASE}/jobs", submit, methods=["POST"]),
@@ -121,14 +121,6 @@ def _known(api: "FakeApi", request: Request) -> "Known":
     return api.known(request.path_params["namespace"], request.path_params["id"])
 
 
-def _user(request: Request) -> str:
-    return request.headers.get("x-dartjobs-user", "")
-
-
-def _json(model: BaseModel, status: int = 200) -> Response:
-    return Response(model.model_dump_json(by_alias=True), status, media_type="application/json")
-
-
 def _parsed(parse: Callable[[bytes], _T], body: bytes) -> _T:
     try:
         return parse(body)
@@ -137,15 +129,7 @@ def _parsed(parse: Callable[[bytes], _T], body: bytes) -> _T:
 
 
 def _page(api: "FakeApi", request: Request) -> JobPage:
-    query = request.query_params
-    states, name = query.getlist("state"), query.get("name")
-    jobs = [
-        known.job
-        for known in reversed(api.jobs.values())
-        if known.job.namespace == request.path_params["namespace"]
-        and (not states or known.job.job_state in states)
-        and (name is None or known.job.name == name)
-    ]
+    jobs, query = matching(api, request), request.query_params
     start, limit = int(query.get("cursor", 0)), int(query.get("limit", 100))
     after = start + limit
     return JobPage(items=jobs[start:after], next_cursor=str(after) if after < len(jobs) else None)
