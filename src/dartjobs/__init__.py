@@ -9,12 +9,29 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dartjobs.client.async_client import AsyncClient
-    from dartjobs.client.errors import ConnectionFailedError, WaitTimeoutError
-    from dartjobs.client.handles import AsyncJobHandle, JobHandle
+    from dartjobs.client.errors import ConnectionFailedError, NotOurServerError, WaitTimeoutError
+    from dartjobs.client.filters import Filters
+    from dartjobs.client.handles import AsyncJobHandle, JobHandle, Listing
     from dartjobs.client.packaging import PackagingError
     from dartjobs.client.sync_client import Client
+    from dartjobs.models.cluster import Cluster, ClusterState
+    from dartjobs.models.explain import Explanation
     from dartjobs.models.job import Attempt, Job, Transition
-    from dartjobs.models.problem import DartJobsError, InvalidRequestError, NotFoundError, UnavailableError
+    from dartjobs.models.problem import (
+        DartJobsError,
+        FieldProblem,
+        ForbiddenError,
+        IdempotencyMismatchError,
+        InvalidRequestError,
+        NotFinishedError,
+        NotFoundError,
+        NotRunningError,
+        PackageNotFoundError,
+        RangeError,
+        RateLimitedError,
+        UnauthenticatedError,
+        UnavailableError,
+    )
     from dartjobs.models.reason import Category, Reason
     from dartjobs.models.spec import HeadGroup, JobSpec, Retries, RuntimeEnv, Timeouts, WorkerGroup
     from dartjobs.models.state import JobState, ResourceState
@@ -25,35 +42,67 @@ __all__ = [
     "Attempt",
     "Category",
     "Client",
+    "Cluster",
+    "ClusterState",
     "ConnectionFailedError",
     "DartJobsError",
+    "Explanation",
+    "FieldProblem",
+    "Filters",
+    "ForbiddenError",
     "HeadGroup",
+    "IdempotencyMismatchError",
     "InvalidRequestError",
     "Job",
     "JobHandle",
     "JobSpec",
     "JobState",
+    "Listing",
+    "NotFinishedError",
     "NotFoundError",
+    "NotOurServerError",
+    "NotRunningError",
+    "PackageNotFoundError",
     "PackagingError",
+    "RangeError",
+    "RateLimitedError",
     "Reason",
     "ResourceState",
     "Retries",
     "RuntimeEnv",
     "Timeouts",
     "Transition",
+    "UnauthenticatedError",
     "UnavailableError",
     "WaitTimeoutError",
     "WorkerGroup",
 ]
 
 _HOMES = {
+    "models.explain": ("Explanation",),
+    "models.cluster": ("Cluster", "ClusterState"),
+    "client.filters": ("Filters",),
     "client.async_client": ("AsyncClient",),
-    "client.errors": ("ConnectionFailedError", "WaitTimeoutError"),
-    "client.handles": ("AsyncJobHandle", "JobHandle"),
+    "client.errors": ("ConnectionFailedError", "NotOurServerError", "WaitTimeoutError"),
+    "client.handles": ("AsyncJobHandle", "JobHandle", "Listing"),
     "client.packaging": ("PackagingError",),
     "client.sync_client": ("Client",),
     "models.job": ("Attempt", "Job", "Transition"),
-    "models.problem": ("DartJobsError", "InvalidRequestError", "NotFoundError", "UnavailableError"),
+    "models.problem": (
+        "DartJobsError",
+        "FieldProblem",
+        "ForbiddenError",
+        "IdempotencyMismatchError",
+        "InvalidRequestError",
+        "NotFinishedError",
+        "NotFoundError",
+        "NotRunningError",
+        "PackageNotFoundError",
+        "RangeError",
+        "RateLimitedError",
+        "UnauthenticatedError",
+        "UnavailableError",
+    ),
     "models.reason": ("Category", "Reason"),
     "models.spec": ("HeadGroup", "JobSpec", "Retries", "RuntimeEnv", "Timeouts", "WorkerGroup"),
     "models.state": ("JobState", "ResourceState"),

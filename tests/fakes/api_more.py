@@ -24,7 +24,7 @@ from dartjobs.models.problem import (
     NotRunningError,
     PackageNotFoundError,
 )
-from dartjobs.models.selector import all_hold, parse_selector
+from dartjobs.models.selector import SelectorError, all_hold, parse_selector
 from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import ResourceState
 
@@ -88,7 +88,10 @@ def matching(api: "FakeApi", request: Request) -> list[Job]:
 
 def _holds(job: Job, request: Request) -> bool:
     query = request.query_params
-    labels = parse_selector(query.get("selector", ""))
+    try:
+        labels = parse_selector(query.get("selector", ""))
+    except SelectorError as error:
+        raise InvalidRequestError(str(error)) from error
     active = {"true": True, "false": False}.get(query.get("active", ""))
     wanted = {"user": job.user, "name": job.name, "cluster": job.attempt.cluster}
     return (

@@ -3,13 +3,15 @@
 import asyncio
 import socket
 import threading
+from collections.abc import Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import uvicorn
 from starlette.types import ASGIApp
 
-_PATIENCE = 10.0
+_PATIENCE = 30.0
+_R = TypeVar("_R")
 
 
 class Server:
@@ -37,6 +39,10 @@ class Server:
         self._thread.join(_PATIENCE)
         assert not self._thread.is_alive()
         self._socket.close()
+
+    def run(self, coroutine: Coroutine[Any, Any, _R]) -> _R:
+        """Run it on the server's event loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_PATIENCE)
 
     def restart(self) -> None:
         """Serve on the same port again."""
