@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,11 @@ class ClientSuite:
 
     def test_of_many_each_is_on_its_own(self, client: Client) -> None:
         unknown = "sha256:" + "0" * 64
-        specs = [{"entrypoint": "a"}, {"entrypoint": "b", "runtime_env": {"working_dir": unknown}}, {"entrypoint": "c"}]
+        specs: list[dict[str, Any]] = [
+            {"entrypoint": "a"},
+            {"entrypoint": "b", "runtime_env": {"working_dir": unknown}},
+            {"entrypoint": "c"},
+        ]
         became = client.submit_many(specs, idempotency_key="k")
         assert [type(one).__name__ for one in became] == ["JobHandle", "PackageNotFoundError", "JobHandle"]
         assert isinstance(became[1], DartJobsError)
