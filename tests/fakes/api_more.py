@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -275,8 +275,13 @@ def _uploads(api: "FakeApi") -> list[Route]:
             problem = {"code": "upload-offset-mismatch", "detail": "Go on from there.", "status": 409}
             body = json.dumps({**problem, "type": "x", "title": "x"}).encode()
             return Response(body, 409, _offset(have), "application/problem+json")
-        have += await request.body()
-        api.uploads[place] = have
+        try:
+            async for piece in request.stream():
+                have += piece
+        except ClientDisconnect:
+            return Response()
+        finally:
+            api.uploads[place] = have
         if request.headers.get("upload-complete") != "?1":
             return Response(status_code=204, headers=_offset(have))
         assert ref == f"sha256:{hashlib.sha256(have).hexdigest()}"

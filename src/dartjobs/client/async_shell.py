@@ -1,6 +1,7 @@
 """Performs the effects of flows with asyncio."""
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -119,9 +120,11 @@ class _Body:
 
 
 async def _pieces(path: Path, request: Request) -> AsyncIterator[bytes]:
+    start, end = request.span or (0, sys.maxsize)
     sent = 0
     with path.open("rb") as file:
-        while piece := await asyncio.to_thread(file.read, PIECE):
+        file.seek(start)
+        while piece := await asyncio.to_thread(file.read, min(PIECE, end - start - sent)):
             yield piece
             sent += len(piece)
             if request.on_sent is not None:

@@ -1,15 +1,14 @@
 """What a client can do, each as a flow: the whole protocol, and no I/O. Answers are the wire's own JSON."""
 
 from collections.abc import Callable, Mapping, Sequence
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from dartjobs.client import requests
+from dartjobs.client import requests, uploads
 from dartjobs.client.config import Target
-from dartjobs.client.effects import Call, Emit, Json, Reply, Request, Send, Stream
+from dartjobs.client.effects import Call, Emit, Json, Request, Stream
 from dartjobs.client.errors import body_of
 from dartjobs.client.filters import Filters, params_of
-from dartjobs.client.patience import Outage, Patience, checked, is_setback, send
+from dartjobs.client.patience import Outage, Patience, send
 from dartjobs.client.requests import Requests
 
 if TYPE_CHECKING:
@@ -46,18 +45,11 @@ class Calls:
         if (yield from self.has_package(package.ref)):
             return
         check()
-        told = None if on_upload is None else lambda sent: on_upload(sent, package.size)
-        yield from send(self._requests.put_package(package.ref, package.path, on_sent=told), self._patience)
+        yield from uploads.upload(self._requests, self._patience, package, on_upload)
 
     def has_package(self, ref: str) -> Call[bool]:
         """Whether the server has a package."""
-        outage = Outage(self._patience)
-        while is_setback(answer := (yield Send(self._requests.has_package(ref)))):
-            yield from outage.pause(answer)
-        if isinstance(answer, Reply) and answer.status == HTTPStatus.NOT_FOUND:
-            return False
-        checked(answer, self._patience)
-        return True
+        return uploads.is_stored(self._requests, ref, Outage(self._patience), self._patience)
 
     def submit_many(self, specs: Sequence[Json], key: str) -> Call[Items]:
         """What became of each, in their order: a `job` or a `problem`."""

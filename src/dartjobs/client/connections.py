@@ -80,10 +80,12 @@ class Connections:
         if not isinstance(request.content, Path):
             connection.request(request.method, url, request.content, headers)
             return
-        headers["content-length"] = str(request.content.stat().st_size)
+        start, end = request.span or (0, request.content.stat().st_size)
+        headers["content-length"] = str(end - start)
         with request.content.open("rb") as file:
+            file.seek(start)
             try:
-                connection.request(request.method, url, _Counted(file, request), headers)
+                connection.request(request.method, url, _Counted(file, end - start, request), headers)
             except ConnectionError:
                 if connection.sock is None:
                     raise
@@ -166,13 +168,15 @@ class Exchange:
 class _Counted:
     """A file that tells how much of it was read to be sent."""
 
-    def __init__(self, file: BinaryIO, request: Request) -> None:
+    def __init__(self, file: BinaryIO, length: int, request: Request) -> None:
         self._file = file
+        self._length = length
         self._on_sent = request.on_sent
         self._sent = 0
 
     def read(self, size: int = -1) -> bytes:
-        piece = self._file.read(size)
+        left = self._length - self._sent
+        piece = self._file.read(left if size < 0 else min(size, left))
         self._sent += len(piece)
         if self._on_sent is not None:
             self._on_sent(self._sent)

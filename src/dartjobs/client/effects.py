@@ -26,6 +26,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | Path | None = None
     """A path: the bytes of that file."""
+    span: tuple[int, int] | None = None
+    """Of a file only the bytes from the first offset up to the second."""
     silence: float | None = None
     """Seconds without a byte after which it is lost; None: the client's own limit."""
     on_sent: Callable[[int], object] | None = None

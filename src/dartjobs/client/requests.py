@@ -98,6 +98,20 @@ class Requests:
         headers = {"content-type": "application/zip"}
         return Request("PUT", f"{self._base}/packages/{_segment(ref)}", headers=headers, content=path, **more)
 
+    def upload_offset(self, ref: str) -> Request:
+        """How far an upload in parts has come."""
+        return Request("HEAD", f"{self._base}/packages/{_segment(ref)}/upload")
+
+    def put_part(self, ref: str, path: Path, span: tuple[int, int], *, complete: bool, **more: Any) -> Request:
+        """Send the bytes of `span`, from the first up to, and without, the second; `complete`: they are the last."""
+        headers = {
+            "content-type": "application/partial-upload",
+            "upload-offset": str(span[0]),
+            "upload-complete": "?1" if complete else "?0",
+        }
+        path_of_upload = f"{self._base}/packages/{_segment(ref)}/upload"
+        return Request("PATCH", path_of_upload, headers=headers, content=path, span=span, **more)
+
     def _job(self, job_id: str) -> str:
         if not JOB_ID.fullmatch(job_id):
             msg = f"There is no job {job_id!r}: an id is `job-` and 26 letters and digits, as `dartjobs list` shows it."

@@ -38,7 +38,8 @@ def request_options(target: Target, request: Request, timeout: float) -> dict[st
     if isinstance(request.content, bytes):
         options["content"] = request.content
     elif request.content is not None:
-        options["headers"]["content-length"] = str(request.content.stat().st_size)
+        start, end = request.span or (0, request.content.stat().st_size)
+        options["headers"]["content-length"] = str(end - start)
     return options
 
 
