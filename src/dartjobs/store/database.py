@@ -27,6 +27,7 @@ from dartjobs.store.tables import Instant
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
 _UNSURE = "dartjobs_unsure"
+_CLOCK = "dartjobs_clock"
 
 
 class StaleError(Exception):
@@ -50,6 +51,10 @@ def _now_in_mysql(_element: _Now, _compiler: SQLCompiler, **_options: Any) -> st
 
 async def now(conn: AsyncConnection) -> datetime:
     """The database's clock: the only one that deadlines know (SQLite: to the millisecond)."""
+    options = conn.sync_connection.get_execution_options() if conn.sync_connection else {}
+    clock: Callable[[], datetime] | None = options.get(_CLOCK)
+    if clock is not None:
+        return clock()
     moment: datetime | None = await conn.scalar(select(_Now()))
     if moment is None:
         msg = "the database has no clock"
@@ -88,11 +93,19 @@ class Database:
     made. See `may_be_committed`.
     """
 
-    def __init__(self, settings: DatabaseSettings, *, luck: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        settings: DatabaseSettings,
+        *,
+        luck: Callable[[], float] = random.random,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        """`clock` takes the place of the database's own where time is simulated."""
         self._engines = Engines(settings)
         self._patience = Patience(settings.retry_seconds)
         self._timeout = None if self._engines.is_sqlite else settings.transaction_timeout
         self._luck = luck
+        self._clock = clock
         self._writing = asyncio.Lock()
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -189,11 +202,13 @@ class Database:
 
     async def _read_once(self, work: Work[T]) -> T:
         async with self._engines.reader.connect() as conn:
+            if self._clock is not None:
+                await conn.execution_options(**{_CLOCK: self._clock})
             return await work(conn)
 
     async def _write_once(self, work: Work[T], run: _Run) -> T:
         async with self._engines.writer.connect() as conn:
-            await conn.execution_options(**{WRITE: True, _UNSURE: run.unsure})
+            await conn.execution_options(**{WRITE: True, _UNSURE: run.unsure, _CLOCK: self._clock})
             async with conn.begin():
                 result = await work(conn)
                 run.committing = True

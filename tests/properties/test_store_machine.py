@@ -1,0 +1,295 @@
+"""Whatever happens, in whatever order: nothing goes back, no driver starts twice, and everything ends at last."""
+
+import asyncio
+import logging
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from dartjobs.models.reason import Reason
+from dartjobs.models.spec import JobSpec
+from dartjobs.models.state import INITIAL, JobState, Pair, ResourceState, is_legal_move
+from dartjobs.store import tables
+from tests.fakes.engines import url_on
+from tests.properties.faults import Fault
+from tests.properties.simulation import LEASE, Facts, Service, Simulation, open_simulation
+
+SPECS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "large": {"head": {"cpu": 2}, "priority": 5},
+    "impossible": {"head": {"cpu": 64}},
+    "kept": {"ttl_after_finished": "5m", "retries": {"user": 1, "backoff": "0s"}},
+    "retried": {"retries": {"infrastructure": 2, "backoff": "0s"}},
+    "retried later": {"retries": {"infrastructure": 1, "user": 1, "timeout": 1, "backoff": "30s"}},
+    "limited": {"timeouts": {"job": "10m", "queued": "5m", "creating": "1m", "starting": "2m"}},
+}
+FAULTS = st.none() | st.sampled_from(Fault)
+AFTER = st.integers(0, 4)
+SECONDS = st.sampled_from([0.1, 1, 5, 16, 40, 130, 700])
+PLACES = st.integers(0, 99)
+"""An index into what there is, taken modulo its length."""
+_FINAL = {state.value for state in JobState if state.is_final}
+
+
+T = TypeVar("T")
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """The real store, `decide`, reconciler, sweep and controller, against a cluster and processes that fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.folder = Path(tempfile.mkdtemp(prefix="dartjobs-machine-"))
+        self.stack = AsyncExitStack()
+        self.sim: Simulation = self.do(self._open())
+        self.before: dict[str, dict[str, Any]] = {}
+        self.finished: dict[str, object] = {}
+        self.stopped: dict[str, int] = {}
+        self.requeues: Counter[str] = Counter()
+        self.faulty = Faulty()
+        logging.getLogger("dartjobs").addHandler(self.faulty)
+
+    async def _open(self) -> Simulation:
+        url = await self.stack.enter_async_context(url_on("sqlite", self.folder))
+        return await self.stack.enter_async_context(open_simulation(url))
+
+    def do(self, what: Coroutine[Any, Any, T]) -> T:
+        """Run it to its end; who was stopped stays stopped."""
+        return self.runner.run(what)
+
+    @initialize(kind=st.sampled_from(list(SPECS)))
+    def one_serves_and_a_job_waits(self, kind: str) -> None:
+        self.do(self.sim.take_lease(self.sim.services[0]))
+        self.submit(kind)
+
+    # Users
+
+    @precondition(lambda self: len(self.sim.jobs) < 5)
+    @rule(kind=st.sampled_from(list(SPECS)))
+    def submit(self, kind: str) -> None:
+        self.do(self.sim.submit(JobSpec.model_validate({"entrypoint": "true", **SPECS[kind]})))
+
+    @precondition(lambda self: self.sim.jobs)
+    @rule(place=PLACES)
+    def stop(self, place: int) -> None:
+        self.do(self.sim.stop(self.sim.jobs[place % len(self.sim.jobs)]))
+
+    @precondition(lambda self: self.sim.jobs)
+    @rule(place=PLACES)
+    def requeue(self, place: int) -> None:
+        job_id = self.sim.jobs[place % len(self.sim.jobs)]
+        if self.do(self.sim.requeue(job_id)):
+            self.requeues[job_id] += 1
+
+    # Time and processes
+
+    @rule(seconds=SECONDS)
+    def time_passes(self, seconds: float) -> None:
+        self.sim.clock.now += timedelta(seconds=seconds)
+
+    @rule(which=st.integers(0, 1), late=st.booleans())
+    def take_lease(self, which: int, late: bool) -> None:  # noqa: FBT001 - Hypothesis calls it by name
+        if late:
+            self.sim.clock.now += 2 * LEASE
+        if self.sim.services[which].paused is None:
+            self.do(self.sim.take_lease(self.sim.services[which]))
+
+    @precondition(lambda self: self.up())
+    @rule(which=PLACES)
+    def crash(self, which: int) -> None:
+        self.pick(which).lease = None
+
+    @precondition(lambda self: any(one.paused for one in self.sim.services))
+    @rule(which=st.integers(0, 1))
+    def go_on(self, which: int) -> None:
+        self.do(self.sim.go_on(self.sim.services[which]))
+
+    # Sync Services and the controller
+
+    @precondition(lambda self: self.up())
+    @rule(which=PLACES, fault=FAULTS, after=AFTER)
+    def claim(self, which: int, fault: Fault | None, after: int) -> None:
+        self.do(self.sim.claim(self.pick(which), fault, after))
+
+    @precondition(lambda self: self.up() and self.before)
+    @rule(which=PLACES, place=PLACES, fault=FAULTS, after=AFTER)
+    def look(self, which: int, place: int, fault: Fault | None, after: int) -> None:
+        ids = sorted(self.before)
+        self.do(self.sim.look(self.pick(which), ids[place % len(ids)], fault, after))
+
+    @precondition(lambda self: self.up())
+    @rule(which=PLACES, rounds=st.integers(1, 5), starts=st.booleans())
+    def serve(self, which: int, rounds: int, starts: bool) -> None:  # noqa: FBT001 - Hypothesis calls it by name
+        for _ in range(rounds):
+            self.do(self.sim.serve(self.pick(which)))
+            for attempt_id in self.sim.world.heads if starts else ():
+                self.sim.world.runner_starts(attempt_id, told=True)
+
+    @precondition(lambda self: self.up())
+    @rule(which=PLACES, fault=FAULTS, after=AFTER)
+    def answer_wakeups(self, which: int, fault: Fault | None, after: int) -> None:
+        self.do(self.sim.answer_wakeups(self.pick(which), fault, after))
+
+    @precondition(lambda self: self.up())
+    @rule(which=PLACES, fault=FAULTS, after=AFTER)
+    def sweep(self, which: int, fault: Fault | None, after: int) -> None:
+        self.do(self.sim.sweep(self.pick(which), fault, after))
+
+    @rule()
+    def control(self) -> None:
+        self.do(self.sim.control())
+
+    @rule(given_up=st.booleans())
+    def lost_or_readmitted(self, given_up: bool) -> None:  # noqa: FBT001 - Hypothesis calls it by name
+        self.do(self.sim.declare_lost() if given_up else self.sim.readmit())
+
+    # The world
+
+    @rule(reachable=st.booleans())
+    def network(self, reachable: bool) -> None:  # noqa: FBT001 - Hypothesis calls it by name
+        self.sim.world.reachable = reachable
+
+    @precondition(lambda self: self.sim.world.heads)
+    @rule(place=PLACES, told=st.booleans())
+    def runner_starts(self, place: int, told: bool) -> None:  # noqa: FBT001 - Hypothesis calls it by name
+        self.sim.world.runner_starts(self.head(place), told=told)
+
+    @precondition(lambda self: self.sim.world.heads)
+    @rule(place=PLACES, code=st.sampled_from([0, 0, 1]), told=st.booleans())
+    def driver_ends(self, place: int, code: int, told: bool) -> None:  # noqa: FBT001 - Hypothesis calls it by name
+        self.sim.world.driver_ends(self.head(place), code, told=told)
+
+    @precondition(lambda self: self.sim.world.heads)
+    @rule(place=PLACES, how=st.sampled_from(["dies", "replaced", "fails", "silent", "answers", "deleted"]))
+    def a_head_changes(self, place: int, how: str) -> None:
+        attempt_id, world = self.head(place), self.sim.world
+        match how:
+            case "dies":
+                world.head_dies(attempt_id)
+            case "replaced":
+                world.head_is_replaced(attempt_id)
+            case "fails":
+                world.head_fails(attempt_id)
+            case "deleted":
+                del world.heads[attempt_id]
+            case _:
+                world.heads[attempt_id].answers = how == "answers"
+
+    @precondition(lambda self: self.sim.world.reports)
+    @rule(place=PLACES, again=st.booleans())
+    def report_arrives(self, place: int, again: bool) -> None:  # noqa: FBT001 - Hypothesis calls it by name
+        reports = self.sim.world.reports
+        report = reports[place % len(reports)]
+        self.do(self.sim.deliver(report))
+        if not again:
+            reports.remove(report)
+
+    # What holds after each of these
+
+    @invariant()
+    def nothing_is_wrong(self) -> None:
+        facts: Facts = self.do(self.sim.facts())
+        attempts = {row["id"]: row for row in facts.of(tables.attempts)}
+        for attempt_id, row in attempts.items():
+            self.check_attempt(row, [one for one in facts.of(tables.transitions) if one["attempt_id"] == attempt_id])
+        assert self.before.keys() <= attempts.keys()
+        self.before = attempts
+        for row in facts.of(tables.jobs):
+            self.check_job(row, [one for one in attempts.values() if one["job_id"] == row["id"]])
+        assert max(Counter(self.sim.world.ledger).values(), default=0) <= 1, self.sim.world.ledger
+        assert self.faulty.messages == []
+
+    def check_attempt(self, row: dict[str, Any], moves: list[dict[str, Any]]) -> None:
+        pair = INITIAL
+        for number, move in enumerate(moves, start=1):
+            assert move["version"] == number
+            target = pair_of(move)
+            if number > 1:
+                assert (move["from_resource_state"], move["from_job_state"]) == (pair.resource_state, pair.job_state)
+                assert is_legal_move(pair, target)
+            pair = target
+        assert pair_of(row) == pair
+        assert row["version"] == len(moves)
+        old = self.before.get(row["id"])
+        if old is not None:
+            assert pair_of(old) == pair or is_legal_move(pair_of(old), pair)
+            for name in ("finished_at", "terminated_at", "intent_head_uid", "driver_seen_at", "cluster_uid"):
+                assert old[name] is None or old[name] == row[name], name
+        assert (row["finished_at"] is not None) == (row["job_state"] in _FINAL)
+        assert (row["terminated_at"] is not None) == (row["resource_state"] == ResourceState.TERMINATED)
+
+    def check_job(self, row: dict[str, Any], own: list[dict[str, Any]]) -> None:
+        own.sort(key=lambda one: int(one["number"]))
+        assert [one["number"] for one in own] == list(range(1, row["latest"] + 1))
+        assert all(one["job_state"] in _FINAL for one in own[:-1])
+        assert (row["finished_at"] is not None) == (own[-1]["job_state"] in _FINAL)
+        assert self.finished.setdefault(row["id"], row["finished_at"] or None) in {None, row["finished_at"]}
+        self.finished[row["id"]] = row["finished_at"]
+        if row["stop_at"] is not None:
+            assert self.stopped.setdefault(row["id"], row["latest"]) == row["latest"], "a retry passed a stop"
+        limits = JobSpec.model_validate(row["spec"]).retries.model_dump()
+        requeued = [one for one in own[:-1] if one["reason"] == Reason.REQUEUED]
+        assert len(requeued) <= self.requeues[row["id"]]
+        for category, count in Counter(one["category"] for one in own[:-1] if one not in requeued).items():
+            assert count <= limits.get(str(category).lower(), 0), category
+
+    def teardown(self) -> None:
+        try:
+            healed = self.do(self.sim.heal())
+            self.nothing_is_wrong()
+            left = [(row["id"], str(pair_of(row))) for row in self.before.values() if row["terminated_at"] is None]
+            assert healed, left
+            assert self.sim.world.heads == {}
+            assert all(self.finished.values())
+        finally:
+            logging.getLogger("dartjobs").removeHandler(self.faulty)
+            self.do(self.stack.aclose())
+            self.runner.close()
+            shutil.rmtree(self.folder)
+
+    def head(self, place: int) -> str:
+        heads = sorted(self.sim.world.heads)
+        return heads[place % len(heads)]
+
+    def up(self) -> list[Service]:
+        return [one for one in self.sim.services if one.is_up]
+
+    def pick(self, which: int) -> Service:
+        return self.up()[which % len(self.up())]
+
+
+class Faulty(logging.Handler):
+    """Keeps what the platform reports as a fault of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "fault of the platform" in record.getMessage():
+            self.messages.append(self.format(record))
+
+
+def pair_of(row: dict[str, Any]) -> Pair:
+    return Pair(ResourceState(row["resource_state"]), JobState(row["job_state"]))
+
+
+StoreMachine.TestCase.settings = settings(
+    max_examples=20,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],  # to shrink a failure takes minutes: add Phase.shrink where one is found
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+TestStoreMachine = StoreMachine.TestCase
