@@ -40,6 +40,11 @@ class Server:
         assert not self._thread.is_alive()
         self._socket.close()
 
+    def kill_soon(self) -> None:
+        """Break off every answer; to be called from a request of its own."""
+        self._loop.call_soon(self._abort)
+        self._abort()
+
     def run(self, coroutine: Coroutine[Any, Any, _R]) -> _R:
         """Run it on the server's event loop."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_PATIENCE)

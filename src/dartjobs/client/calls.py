@@ -143,6 +143,7 @@ class Calls:
     def head_of_health(self) -> Call[Mapping[str, str]]:
         """The headers of an answer, such as its date."""
         reply = yield from send(requests.health(), self._patience)
+        body_of(reply, self._patience.url)
         return reply.headers
 
     def clusters(self) -> Call[Items]:

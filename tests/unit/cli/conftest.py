@@ -20,8 +20,10 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 def run(server: Server) -> Run:
     """Run the command line in this process; stdin is empty, and nothing is a terminal."""
 
-    def run(*args: str, **options: Any) -> Result:
-        return CliRunner(env={"DARTJOBS_URL": server.url}).invoke(cli, args, prog_name="dartjobs", **options)
+    def run(*args: str, env: dict[str, str] | None = None, **options: Any) -> Result:
+        return CliRunner().invoke(
+            cli, args, prog_name="dartjobs", env={"DARTJOBS_URL": server.url, **(env or {})}, **options
+        )
 
     return run
 
@@ -31,10 +33,10 @@ def start(server: Server) -> Iterator[Start]:
     """Start the command line as a program of its own."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(*args: str, stdout: int = subprocess.PIPE) -> "subprocess.Popen[bytes]":
+    def start(*args: str, stdout: int = subprocess.PIPE, stdin: int | None = None) -> "subprocess.Popen[bytes]":
         environ = {**os.environ, "DARTJOBS_URL": server.url}
         command = [sys.executable, "-m", "dartjobs", *args]
-        process = subprocess.Popen(command, env=environ, stdout=stdout, stderr=subprocess.PIPE)
+        process = subprocess.Popen(command, env=environ, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE)
         started.append(process)
         return process
 
