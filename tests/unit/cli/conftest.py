@@ -33,8 +33,10 @@ def start(server: Server) -> Iterator[Start]:
     """Start the command line as a program of its own."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(*args: str, stdout: int = subprocess.PIPE, stdin: int | None = None) -> "subprocess.Popen[bytes]":
-        environ = {**os.environ, "DARTJOBS_URL": server.url}
+    def start(
+        *args: str, stdout: int = subprocess.PIPE, stdin: int | None = None, env: dict[str, str] | None = None
+    ) -> "subprocess.Popen[bytes]":
+        environ = {**os.environ, "DARTJOBS_URL": server.url, **(env or {})}
         command = [sys.executable, "-m", "dartjobs", *args]
         process = subprocess.Popen(command, env=environ, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE)
         started.append(process)

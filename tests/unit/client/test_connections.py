@@ -33,6 +33,16 @@ def listening(act: Callable[[socket.socket], object]) -> Iterator[int]:
             thread.join(10)
 
 
+def saying(answer: bytes) -> Callable[[socket.socket], object]:
+    """The same to every request."""
+
+    def act(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(answer)
+
+    return act
+
+
 async def failures(url: str) -> list[DartJobsError]:
     """How both clients fail to ask for a server's health."""
     found = []
@@ -67,7 +77,7 @@ async def test_tls_where_there_is_none(server: Server) -> None:
 
 async def test_a_website() -> None:
     page = b"HTTP/1.1 404 Not Found\r\ncontent-type: text/html\r\ncontent-length: 5\r\n\r\n<h1>x"
-    with listening(lambda connection: (connection.recv(65_536), connection.sendall(page))) as port:
+    with listening(saying(page)) as port:
         for error in await failures(f"http://127.0.0.1:{port}"):
             assert isinstance(error, NotOurServerError)
             assert "answered 404, not as a DART Jobs server does: <h1>x" in str(error)
@@ -75,7 +85,7 @@ async def test_a_website() -> None:
 
 async def test_a_redirect_is_told_and_not_followed() -> None:
     page = b"HTTP/1.1 302 Found\r\nlocation: https://login.example/\r\ncontent-length: 0\r\n\r\n"
-    with listening(lambda connection: (connection.recv(65_536), connection.sendall(page))) as port:
+    with listening(saying(page)) as port:
         for error in await failures(f"http://127.0.0.1:{port}"):
             assert "it leads to https://login.example/" in str(error)
 
