@@ -14,7 +14,7 @@ from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import JobState
 from dartjobs.services import jobs as service
 from dartjobs.services.platform import Platform
-from dartjobs.services.watch import Until, watch
+from dartjobs.services.watch import Until
 from dartjobs.store import evidence
 from dartjobs.sync.loop import SyncService
 from dartjobs.sync.settings import SyncSettings
@@ -69,7 +69,7 @@ async def until(platform: Platform, job_id: str, holds: Callable[[Job], bool]) -
 async def the_end(platform: Platform, job_id: str) -> Job:
     """The job, once nothing of it is left."""
     async with asyncio.timeout(60):
-        seen = [change async for change in watch(platform, "team", job_id, (0, 0), Until.TERMINATED)]
+        seen = [change async for change in platform.watches.watch("team", job_id, None, Until.TERMINATED)]
     assert isinstance(seen[-1], Job)
     return seen[-1]
 

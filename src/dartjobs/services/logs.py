@@ -1,22 +1,15 @@
 """An attempt's log: a range, its tail, or what comes."""
 
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from functools import partial
 
-from dartjobs.bus import base as topics
 from dartjobs.models.problem import NotFoundError, RangeError
-from dartjobs.models.state import ResourceState
 from dartjobs.services import jobs as job_service
 from dartjobs.services.platform import Platform
-from dartjobs.store import attempts
+from dartjobs.services.tails import STREAM
 from dartjobs.store.jobs import attempt_id as attempt_id_of
 
-STREAM = "driver"
-"""Standard output and standard error of the entrypoint, in the order in which a terminal would show them."""
-_IDLE_SECONDS = 60.0
-_POLL_SECONDS = 1.0
+__all__ = ["STREAM", "LogBody", "LogQuery", "open_log"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +52,14 @@ async def open_log(platform: Platform, namespace: str, job_id: str, query: LogQu
     job = await job_service.get(platform, namespace, job_id)
     number = query.attempt or job.attempt.number
     attempt_id = attempt_id_of(job_id, number)
-    complete = await _is_complete(platform, attempt_id)
+    complete = await platform.tails.is_complete(attempt_id)
     if complete is None:
         msg = f"Job {job_id} has no attempt {number}; its latest is {job.attempt.number}."
         raise NotFoundError(msg)
     end = await platform.logs.end(attempt_id, STREAM)
     start = await _start(platform, attempt_id, query, end)
     if query.follow:
-        return LogBody(number, start, None, end, complete, _follow(platform, attempt_id, start))
+        return LogBody(number, start, None, end, complete, platform.tails.follow(attempt_id, start))
     stop = end if query.stop is None else min(query.stop, end)
     if query.start is not None and start >= end:
         msg = f"The log has {end} bytes; the range begins at {start}."
@@ -80,24 +73,3 @@ async def _start(platform: Platform, attempt_id: str, query: LogQuery, end: int)
     if query.suffix is not None:
         return max(0, end - query.suffix)
     return query.start or 0
-
-
-async def _follow(platform: Platform, attempt_id: str, position: int) -> AsyncIterator[bytes]:
-    last = time.monotonic()
-    with platform.bus.subscribe(topics.log_topic(attempt_id)) as hints:
-        while time.monotonic() - last < _IDLE_SECONDS:
-            complete = await _is_complete(platform, attempt_id)
-            async for chunk in platform.logs.read(attempt_id, STREAM, position):
-                position, last = position + len(chunk), time.monotonic()
-                yield chunk
-            if complete:
-                return
-            await hints.wait(_POLL_SECONDS)
-
-
-async def _is_complete(platform: Platform, attempt_id: str) -> bool | None:
-    loaded = await platform.database.read(partial(attempts.load, attempt_id=attempt_id))
-    if loaded is None:
-        return None
-    over = loaded.attempt.resource_state is ResourceState.TERMINATED
-    return over or (loaded.evidence.log_end is not None)

@@ -26,6 +26,14 @@ async def accepts_reports(conn: AsyncConnection, attempt_id: str) -> bool | None
     return None if state is None else state != ResourceState.TERMINATED.value
 
 
+async def is_log_complete(conn: AsyncConnection, attempt_id: str) -> bool | None:
+    """Whether nothing will be added to the attempt's log; None: there is no such attempt."""
+    state = await conn.scalar(select(attempts.c.resource_state).where(attempts.c.id == attempt_id))
+    if state is None:
+        return None
+    return state == ResourceState.TERMINATED.value or await conn.scalar(_of(attempt_id, "log_end")) is not None
+
+
 async def report(conn: AsyncConnection, attempt_id: str, kind: str, body: dict[str, Any]) -> dict[str, Any]:
     """Record a report once and wake the attempt's cluster; the first report of a kind stands. Answers what stands."""
     known = await conn.scalar(_of(attempt_id, kind))

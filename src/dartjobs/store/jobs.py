@@ -19,6 +19,7 @@ from dartjobs.store.rows import attempt_of, job_of, transition_of
 from dartjobs.store.tables import attempts, jobs, transitions
 from dartjobs.store.wakeups import put_wakeup, wake_job
 
+_LOOKS = 10
 _INITIALLY = {
     "version": 1,
     "message": "",
@@ -185,3 +186,19 @@ async def list_transitions(
     order = (transitions.c.attempt, transitions.c.version)
     statement = select(tables.transitions).where(transitions.c.job_id == job_id).order_by(*order).limit(limit)
     return [transition_of(row) for row in await conn.execute(statement)]
+
+
+async def read_with_moves(conn: AsyncConnection, namespace: str, job_id: str) -> tuple[Job, list[Transition]] | None:
+    """A job with all its moves, none newer than the job; None where this namespace has no such job.
+
+    Where each statement sees its own moment, the job is read again until nothing came in between.
+    """
+    for look in range(_LOOKS):
+        job = await get_job(conn, namespace, job_id)
+        moves = await list_transitions(conn, namespace, job_id)
+        if job is None or not moves:
+            return None
+        same = (moves[-1].attempt, moves[-1].version) == (job.attempt.number, job.attempt.version)
+        if same or look == _LOOKS - 1:
+            return job, moves
+    raise AssertionError

@@ -18,7 +18,7 @@ from dartjobs.models.state import JobState, ResourceState
 from dartjobs.services import jobs as service
 from dartjobs.services import packages
 from dartjobs.services.platform import Platform
-from dartjobs.services.watch import Until, watch
+from dartjobs.services.watch import Until
 from dartjobs.store import clusters
 from dartjobs.store.clusters import Registration
 from tests.fakes.platform import platform_at
@@ -41,7 +41,7 @@ async def controlled(folder: Path) -> AsyncIterator[Platform]:
 
 async def the_end(platform: Platform, job_id: str) -> Job:
     async with asyncio.timeout(20):
-        seen = [change async for change in watch(platform, "team", job_id, (0, 0), Until.TERMINATED)]
+        seen = [change async for change in platform.watches.watch("team", job_id, None, Until.TERMINATED)]
     assert isinstance(seen[-1], Job)
     return seen[-1]
 
