@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Items = list[Json]
 _PAGE = 200
-_MOST_AT_ONCE = 1_000
+MOST_AT_ONCE = 1_000
 """As `models.bulk.MOST_AT_ONCE`, which needs pydantic."""
 
 
@@ -54,9 +54,9 @@ class Calls:
     def submit_many(self, specs: Sequence[Json], key: str) -> Call[Items]:
         """What became of each, in their order: a `job` or a `problem`."""
         found: Items = []
-        for start in range(0, len(specs), _MOST_AT_ONCE):
-            part = list(specs[start : start + _MOST_AT_ONCE])
-            key_of_part = key if len(specs) <= _MOST_AT_ONCE else f"{key}-{start}"
+        for start in range(0, len(specs), MOST_AT_ONCE):
+            part = list(specs[start : start + MOST_AT_ONCE])
+            key_of_part = key if len(specs) <= MOST_AT_ONCE else f"{key}-{start}"
             answer = yield from self._json(self._requests.submit_many(part, key_of_part))
             found += answer["items"]
         return found
