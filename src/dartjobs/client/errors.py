@@ -1,6 +1,7 @@
 """What goes wrong between a client and its server, beside what the server itself answers."""
 
 import json
+from http import HTTPStatus
 
 from dartjobs.client.effects import Json, Lost, Reply
 from dartjobs.models.problem import DartJobsError, error_of
@@ -26,6 +27,12 @@ class NotOurServerError(ConnectionFailedError):
     code = "not-our-server"
 
 
+class RefusedError(DartJobsError):
+    """The server refused the request, for a reason that this client is too old to know."""
+
+    code = "refused"
+
+
 def body_of(reply: Reply, url: str) -> Json:
     """The object in a good answer.
 
@@ -46,6 +53,8 @@ def error_of_reply(reply: Reply, url: str) -> DartJobsError:
     error: DartJobsError
     try:
         error = error_of(json.loads(reply.body))
+        if type(error) is DartJobsError and reply.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            error = RefusedError(error.detail, errors=error.errors)
     except (ValueError, TypeError, KeyError):
         error = _not_ours(reply, url)
     error.request_id = error.request_id or reply.headers.get("x-request-id")

@@ -33,12 +33,11 @@ def start(server: Server) -> Iterator[Start]:
     """Start the command line as a program of its own."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(
-        *args: str, stdout: int = subprocess.PIPE, stdin: int | None = None, env: dict[str, str] | None = None
-    ) -> "subprocess.Popen[bytes]":
+    def start(*args: str, env: dict[str, str] | None = None, **streams: int) -> "subprocess.Popen[bytes]":
         environ = {**os.environ, "DARTJOBS_URL": server.url, **(env or {})}
         command = [sys.executable, "-m", "dartjobs", *args]
-        process = subprocess.Popen(command, env=environ, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE)
+        piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(command, env=environ, **{**piped, **streams})
         started.append(process)
         return process
 

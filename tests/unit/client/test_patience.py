@@ -2,6 +2,7 @@ import pytest
 
 from dartjobs import ConnectionFailedError, DartJobsError, NotFoundError, UnavailableError
 from dartjobs.client.effects import Lost, Reply, Request
+from dartjobs.client.errors import RefusedError
 from dartjobs.client.patience import Outage, send
 from dartjobs.models.problem import NotFoundError as Missing
 from tests.fakes.flows import BROKEN, REFUSED, Answer, Driver, forever
@@ -67,6 +68,13 @@ def test_an_error_carries_its_class_its_fields_and_the_id_of_its_request() -> No
     with pytest.raises(NotFoundError, match="no job x") as caught:
         driver.run(send(GET, driver.patience()), [Reply(404, {"x-request-id": "req-7"}, body)])
     assert caught.value.request_id == "req-7"
+
+
+def test_a_refusal_of_a_newer_server_is_no_fault_of_it() -> None:
+    driver = Driver()
+    body = b'{"type": "x", "title": "x", "status": 409, "code": "new-in-2031", "detail": "Not on a Sunday."}'
+    with pytest.raises(RefusedError, match="Not on a Sunday"):
+        driver.run(send(GET, driver.patience()), [Reply(409, {}, body)])
 
 
 @pytest.mark.parametrize("body", [b"<html>Bad gateway</html>", b"[]", b"", b'{"detail": 1}', b"\xff"])

@@ -1,4 +1,6 @@
 import json
+import os
+import pty
 import signal
 from pathlib import Path
 
@@ -120,3 +122,16 @@ def _fail_and_retry(api: FakeApi, job_id: str) -> None:
     api.end(job_id, JobState.FAILED, retry=True)
     api.write(job_id, b"second\n")
     api.end(job_id)
+
+
+def test_an_upload_shows_how_far_it_is_on_a_terminal_only(api: FakeApi, run: Run, start: Start, tmp_path: Path) -> None:
+    (tmp_path / "data.bin").write_bytes(os.urandom(3 * 2**20))
+    assert "Uploading" not in run("submit", "--working-dir", str(tmp_path), "-o", "name", "--", "x").stderr
+    api.packages.clear()
+    mine, theirs = pty.openpty()
+    process = start("submit", "--working-dir", str(tmp_path), "-o", "name", "--", "x", stderr=theirs)
+    os.close(theirs)
+    out, _ = process.communicate(timeout=30)
+    with os.fdopen(mine, "rb", buffering=0) as screen:
+        assert b"Uploading 3.0 MiB" in screen.read(4_096)
+    assert out.decode().strip() in api.jobs
