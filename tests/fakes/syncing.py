@@ -23,8 +23,8 @@ from tests.fakes.driver import FakeDriver
 SPEC = JobSpec(entrypoint="true")
 RETRYING = JobSpec.model_validate({"entrypoint": "true", "retries": {"infrastructure": 1, "backoff": "0s"}})
 TICK = timedelta(milliseconds=5)
-POLICY = Policy(poll=TICK, watch=TICK, unreachable=TICK, log_grace=timedelta(milliseconds=50))
-SETTINGS = SyncSettings(poll=timedelta(milliseconds=50), sweep_grace=timedelta(0))
+POLICY = Policy(poll=TICK, slowest_poll=TICK, ask=TICK, unreachable=TICK, log_grace=timedelta(milliseconds=50))
+SETTINGS = SyncSettings(poll=timedelta(milliseconds=50), survey=timedelta(milliseconds=20), sweep_grace=timedelta(0))
 
 
 def service_of(

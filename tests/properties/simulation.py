@@ -29,7 +29,9 @@ from dartjobs.store.leases import Lease
 from dartjobs.store.settings import DatabaseSettings
 from dartjobs.store.submissions import NewJob, Submission, record_all
 from dartjobs.sync.acts import Actor
+from dartjobs.sync.ledger import Ledger
 from dartjobs.sync.reconcile import Reconciler
+from dartjobs.sync.room import Room
 from dartjobs.sync.sweep import Sweeper
 from tests.fakes.platform import parts_of
 from tests.properties.faults import CrashError, Fault, Faults, FaultyDatabase, FaultyDriver
@@ -81,14 +83,25 @@ class Service:
         return self.lease is not None and self.paused is None
 
     @property
-    def actor(self) -> Actor:
+    def ledger(self) -> Ledger:
+        """What it reads and records with now."""
+        assert self.lease is not None
+        return Ledger(self.platform, self.lease, Room({}))
+
+    def actor(self, ledger: Ledger) -> Actor:
         """What it acts with now."""
         assert self.lease is not None
-        return Actor(self.platform, self.driver, self.lease, "http://gateway", b"secret", "here")
+        return Actor(self.platform, self.driver, self.lease, "http://gateway", b"secret", "here", ledger.record)
 
     async def look(self, attempt_id: str) -> None:
         """Look once at the attempt."""
-        await Reconciler(self.actor, Policy(), self.name).look(attempt_id)
+        ledger = self.ledger
+        recording = asyncio.create_task(ledger.run())
+        try:
+            await Reconciler(self.actor(ledger), Policy(), ledger, 1).look(attempt_id)
+        finally:
+            recording.cancel()
+            await asyncio.gather(recording, return_exceptions=True)
 
 
 class Simulation:
@@ -218,10 +231,12 @@ class Simulation:
         return False
 
     async def _claim(self, service: Service) -> None:
+        lease = service.lease
+        assert lease is not None
         queue = await self.platform.database.read(placement.queue)
         mine = [view for view in await self.platform.database.read(clusters.views) if view.name == CLUSTER]
         for queued in choose(queue, mine[0]) if mine else []:
-            take = partial(attempts.claim, lease=service.actor.lease, attempt_id=queued.attempt_id, actor=service.name)
+            take = partial(attempts.claim, lease=lease, attempt_id=queued.attempt_id, actor=service.name)
             await service.platform.database.write(take)
 
     async def _answer_wakeups(self, service: Service) -> None:
@@ -232,7 +247,9 @@ class Simulation:
     async def _sweep(self, service: Service) -> None:
         held = await service.driver.inventory()
         live = set(await self.platform.database.read(partial(placement.live_ids, cluster=CLUSTER)))
-        await Sweeper(service.actor, timedelta(0)).sweep([one for one in held if one.attempt_id not in live])
+        await Sweeper(service.actor(service.ledger), timedelta(0)).sweep(
+            [one for one in held if one.attempt_id not in live]
+        )
 
     async def _do(self, service: Service, what: Coroutine[Any, Any, None], fault: Fault | None, after: int) -> None:
         service.faults.prepare(fault, after)

@@ -53,7 +53,7 @@ evidences = st.builds(
         st.booleans(),
         st.sampled_from([None, "no"]),
     ),
-    heartbeat_at=st.none() | MOMENTS,
+    silent_since=st.none() | MOMENTS,
     log_end=st.none() | st.integers(0, 10),
 )
 intents = st.builds(SubmitIntent, submission_id=st.just("job-1"), cluster_uid=UIDS, head_uid=UIDS, at=MOMENTS)

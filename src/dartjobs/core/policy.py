@@ -10,12 +10,16 @@ class Policy:
 
     poll: timedelta = timedelta(milliseconds=250)
     """Between two looks while something is coming up or going down."""
-    watch: timedelta = timedelta(seconds=2)
-    """Between two looks at a running job, where nothing announces a lost head."""
+    watch: timedelta = timedelta(minutes=30)
+    """Between two looks at a job of which nothing is news: a net under wake-ups, deadlines and the bulk look."""
+    slowest_poll: timedelta = timedelta(seconds=2)
+    """As `poll`, when it takes long: looks grow rarer as time goes by."""
     unreachable: timedelta = timedelta(seconds=2)
     """Between two looks at a cluster that does not answer."""
-    heartbeat_silence: timedelta = timedelta(seconds=15)
-    """A runner that is silent for longer has Ray asked about it."""
+    heartbeat_silence: timedelta = timedelta(seconds=25)
+    """A gateway that is silent for longer has Ray asked about all its runners; a runner beats every 10 seconds."""
+    ask: timedelta = timedelta(seconds=10)
+    """Between two questions to Ray about a running job whose runner is silent."""
     log_grace: timedelta = timedelta(seconds=30)
     """How long the log's last bytes may take when the runner has not reported its end."""
     stop_repeat: timedelta = timedelta(seconds=15)

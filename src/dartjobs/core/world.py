@@ -90,7 +90,8 @@ class Evidence:
 
     start: Started | None = None
     exit: Exited | None = None
-    heartbeat_at: datetime | None = None
+    silent_since: datetime | None = None
+    """When the gateway noticed that the runner had fallen silent; None while it is heard."""
     log_end: int | None = None
     """Bytes of the finished log, once nothing will be added."""
 

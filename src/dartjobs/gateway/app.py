@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse
 
+from dartjobs.gateway.hearing import Hearing
 from dartjobs.gateway.reports import Reports
 from dartjobs.gateway.routes import router
 from dartjobs.gateway.settings import GatewaySettings
@@ -16,13 +17,14 @@ from dartjobs.services.platform import Platform
 
 def create_app(platform: Platform, settings: GatewaySettings, *, secret: bytes, installation: str) -> FastAPI:
     """The gateway of one cluster; `secret` and `installation` are those from which runners' tokens are derived."""
-    reports = Reports(platform, settings)
+    hearing = Hearing(platform, settings)
+    reports = Reports(platform, settings, hearing)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        beats = asyncio.create_task(reports.flush_heartbeats())
+        listening = asyncio.create_task(hearing.listen())
         yield
-        beats.cancel()
+        listening.cancel()
 
     app = FastAPI(title="DART Jobs gateway", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.reports, app.state.settings = reports, settings

@@ -12,8 +12,10 @@ class GatewaySettings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to bind, where it is a process of its own.")
     port: int = Field(default=7879, ge=0, le=65_535, description="0: any free one.")
     push_limit: int = Field(default=4 * 2**20, gt=0, description="Bytes of log in one request.")
-    heartbeat_flush_seconds: float = Field(
-        default=5.0, gt=0, description="Heartbeats are written together, at most once in so many seconds."
+    cluster: str = Field(default="local", description="The cluster whose runners it hears.")
+    listen_seconds: float = Field(default=5.0, gt=0, description="Between two signs that it listens.")
+    silence_seconds: float = Field(
+        default=25.0, gt=0, description="A runner that is not heard for so long has Ray asked; it beats every 10 s."
     )
     known_attempt_seconds: float = Field(
         default=5.0, ge=0, description="For how long a yes to 'may this attempt still report?' is believed."

@@ -1,17 +1,21 @@
 """Evidence: what runners reported through the gateway, inserted with a wake-up in one transaction."""
 
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import ColumnElement, Select, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dartjobs.core.world import Evidence
-from dartjobs.models.state import ResourceState
+from dartjobs.models.state import JobState, ResourceState
 from dartjobs.store.database import now
 from dartjobs.store.rows import evidence_of
-from dartjobs.store.tables import attempts, evidence
-from dartjobs.store.wakeups import put_wakeup
+from dartjobs.store.tables import attempts, evidence, gateways
+from dartjobs.store.upsert import upsert
+from dartjobs.store.wakeups import put_wakeups
+
+_SILENCE = "silence"
+_WITHOUT_END = [JobState.WAITING.value, JobState.RUNNING.value]
 
 
 async def read_evidence(conn: AsyncConnection, attempt_id: str) -> Evidence:
@@ -36,23 +40,67 @@ async def is_log_complete(conn: AsyncConnection, attempt_id: str) -> bool | None
 
 async def report(conn: AsyncConnection, attempt_id: str, kind: str, body: dict[str, Any]) -> dict[str, Any]:
     """Record a report once and wake the attempt's cluster; the first report of a kind stands. Answers what stands."""
-    known = await conn.scalar(_of(attempt_id, kind))
-    if known is not None:
-        return dict(known)
-    await conn.execute(insert(evidence).values(attempt_id=attempt_id, kind=kind, at=await now(conn), body=body))
-    cluster = await conn.scalar(select(attempts.c.cluster).where(attempts.c.id == attempt_id))
-    if cluster is not None:
-        await put_wakeup(conn, cluster, attempt_id)
-    return body
+    stands, _ = await record_reports(conn, attempt_id, {kind: body})
+    return stands[kind]
 
 
-async def record_heartbeats(conn: AsyncConnection, attempt_ids: list[str]) -> None:
-    """Record that these runners are alive: one transaction for many."""
-    at: datetime = await now(conn)
-    for attempt_id in attempt_ids:
-        mine = (evidence.c.attempt_id == attempt_id) & (evidence.c.kind == "heartbeat")
-        if (await conn.execute(update(evidence).where(mine).values(at=at))).rowcount == 0:
-            await conn.execute(insert(evidence).values(attempt_id=attempt_id, kind="heartbeat", at=at, body={}))
+async def record_reports(
+    conn: AsyncConnection, attempt_id: str, reports: Mapping[str, dict[str, Any]]
+) -> tuple[dict[str, dict[str, Any]], str | None]:
+    """Record reports once and wake the attempt's cluster; the first of a kind stands.
+
+    Answers what stands of each kind, and the cluster. A start is not granted, and `{}` stands, once the attempt has its
+    outcome: its driver must not run any more.
+    """
+    known = select(evidence.c.kind, evidence.c.body).where(evidence.c.attempt_id == attempt_id)
+    stands = {row.kind: dict(row.body) for row in await conn.execute(known.where(evidence.c.kind.in_(reports)))}
+    columns = attempts.c.cluster, attempts.c.job_state
+    row = (await conn.execute(select(*columns).where(attempts.c.id == attempt_id))).first()
+    cluster = None if row is None else row.cluster
+    if row is not None and "start" in reports and JobState(row.job_state).is_final:
+        stands.setdefault("start", {})
+    fresh = {kind: body for kind, body in reports.items() if kind not in stands}
+    if fresh:
+        at = await now(conn)
+        rows = [{"attempt_id": attempt_id, "kind": kind, "at": at, "body": body} for kind, body in fresh.items()]
+        await conn.execute(insert(evidence), rows)
+        if cluster is not None:
+            await put_wakeups(conn, cluster, [attempt_id])
+    return {kind: stands.get(kind, body) for kind, body in reports.items()}, cluster
+
+
+async def listens(conn: AsyncConnection, cluster: str) -> None:
+    """Record that the cluster's gateway listens."""
+    await upsert(conn, gateways, [{"cluster": cluster, "seen_at": await now(conn)}], update=["seen_at"])
+
+
+async def expected(conn: AsyncConnection, cluster: str) -> tuple[list[str], list[str]]:
+    """The attempts of this cluster whose driver runs or may; and those among them whose runner was silent."""
+    running = select(attempts.c.id).where(attempts.c.cluster == cluster, *_runs())
+    ids = list(await conn.scalars(running))
+    silent = select(evidence.c.attempt_id).where(evidence.c.kind == _SILENCE, evidence.c.attempt_id.in_(running))
+    return ids, list(await conn.scalars(silent))
+
+
+async def record_silence(conn: AsyncConnection, cluster: str, attempt_ids: Sequence[str]) -> list[str]:
+    """Record that these runners have fallen silent, and wake the cluster. Answers those whose driver may run."""
+    mine = select(attempts.c.id).where(attempts.c.id.in_(attempt_ids), attempts.c.cluster == cluster, *_runs())
+    silent = sorted(await conn.scalars(mine))
+    if silent:
+        at = await now(conn)
+        rows = [{"attempt_id": one, "kind": _SILENCE, "at": at, "body": {}} for one in silent]
+        await upsert(conn, evidence, rows, update=["body"])
+        await put_wakeups(conn, cluster, silent)
+    return silent
+
+
+async def end_silence(conn: AsyncConnection, attempt_ids: Sequence[str]) -> None:
+    """Record that these runners are heard again."""
+    await conn.execute(delete(evidence).where(evidence.c.kind == _SILENCE, evidence.c.attempt_id.in_(attempt_ids)))
+
+
+def _runs() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return attempts.c.resource_state == ResourceState.READY.value, attempts.c.job_state.in_(_WITHOUT_END)
 
 
 def _of(attempt_id: str, kind: str) -> Select[dict[str, Any]]:

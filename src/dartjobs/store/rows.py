@@ -132,11 +132,11 @@ def transition_of(row: Row[Any]) -> Transition:
 
 def evidence_of(rows: Mapping[str, tuple[datetime, dict[str, Any]]]) -> Evidence:
     """What the runner reported, of `kind -> (at, body)`."""
-    start, end, beat, log = rows.get("start"), rows.get("exit"), rows.get("heartbeat"), rows.get("log_end")
+    start, end, silence, log = rows.get("start"), rows.get("exit"), rows.get("silence"), rows.get("log_end")
     return Evidence(
         start=None if start is None else Started(start[0], start[1]["head_uid"]),
         exit=None if end is None else _exited(end[0], end[1]),
-        heartbeat_at=None if beat is None else beat[0],
+        silent_since=None if silence is None else silence[0],
         log_end=None if log is None else int(log[1]["bytes"]),
     )
 

@@ -4,10 +4,11 @@ import uuid
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dartjobs.store.tables import attempts, wakeups
+from dartjobs.store.upsert import upsert
 
 
 class Wakeup(NamedTuple):
@@ -18,11 +19,14 @@ class Wakeup(NamedTuple):
 
 
 async def put_wakeup(conn: AsyncConnection, cluster: str, attempt_id: str) -> None:
-    """Ask the cluster's Sync Service to look at the attempt. Portable: update, else insert."""
-    gen = uuid.uuid4().hex
-    mine = (wakeups.c.cluster == cluster) & (wakeups.c.attempt_id == attempt_id)
-    if (await conn.execute(update(wakeups).where(mine).values(gen=gen))).rowcount == 0:
-        await conn.execute(insert(wakeups).values(cluster=cluster, attempt_id=attempt_id, gen=gen))
+    """Ask the cluster's Sync Service to look at the attempt."""
+    await put_wakeups(conn, cluster, [attempt_id])
+
+
+async def put_wakeups(conn: AsyncConnection, cluster: str, attempt_ids: Sequence[str]) -> None:
+    """Ask the cluster's Sync Service to look at these attempts."""
+    rows = [{"cluster": cluster, "attempt_id": one, "gen": uuid.uuid4().hex} for one in sorted(attempt_ids)]
+    await upsert(conn, wakeups, rows, update=["gen"])
 
 
 async def wake_job(conn: AsyncConnection, job_id: str) -> str | None:

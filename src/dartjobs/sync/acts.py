@@ -1,5 +1,6 @@
 """Effects on the cluster, each after its committed row."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +14,8 @@ from dartjobs.services import packages
 from dartjobs.services.logs import STREAM
 from dartjobs.services.platform import Platform
 from dartjobs.services.tokens import attempt_token
-from dartjobs.store import attempts, evidence
+from dartjobs.store import evidence
+from dartjobs.store.attempts import Change, Intended, Marked
 from dartjobs.store.leases import Lease
 
 _UNSEALED = "\n[dartjobs: the log ends here: the runner did not report its end, and what came later is lost]\n"
@@ -29,6 +31,8 @@ class Actor:
     gateway_url: str
     secret: bytes
     installation: str
+    record: Callable[[Change], Awaitable[None]]
+    """Commits a change under the lease; raises what is the change's own."""
 
     async def perform(self, act: Act, view: View, namespace: str) -> Move | None:
         """Do it. Answers a move where it turned out to be impossible for good.
@@ -78,8 +82,8 @@ class Actor:
         intent = SubmitIntent(
             submission_id=attempt.id, cluster_uid=again.cluster_uid, head_uid=again.head_uid, at=view.now
         )
-        record = partial(attempts.record_intent, lease=self.lease, attempt=attempt, intent=intent)
-        return await self._submit_under(view, namespace, await self.platform.database.write(record))
+        await self.record(Intended(attempt, intent))
+        return await self._submit_under(view, namespace, attempt.model_copy(update={"submit_intent": intent}))
 
     async def _submit_under(self, view: View, namespace: str, attempt: Attempt) -> Move | None:
         if attempt.submit_intent is None:
@@ -115,4 +119,4 @@ class Actor:
         await self.platform.bus.publish(topics.log_topic(attempt.id))
 
     async def _mark(self, attempt: Attempt, column: str) -> None:
-        await self.platform.database.write(partial(attempts.mark, lease=self.lease, attempt=attempt, column=column))
+        await self.record(Marked(attempt, column))

@@ -21,31 +21,16 @@ _FRESH_SECONDS = 10.0
 _LOOK_SECONDS = 3.0
 
 
-class Sight:
-    """When the cluster was last seen; by a clock that goes on while this process is stopped."""
-
-    def __init__(self) -> None:
-        self._seen = -1e9
-
-    def seen(self) -> None:
-        """It answered now."""
-        self._seen = time.monotonic()
-
-    @property
-    def is_fresh(self) -> bool:
-        """Whether new work may be claimed for it."""
-        return time.monotonic() - self._seen < _FRESH_SECONDS
-
-
 class ClusterWatch:
-    """Registers the cluster, and says whether it can be seen."""
+    """Registers the cluster, and knows when it was last seen: by a clock that goes on while this process is stopped."""
 
     def __init__(self, platform: Platform, driver: Driver, settings: SyncSettings) -> None:
-        self.sight = Sight()
+        self.registration: Registration | None = None
+        """What the cluster last said of itself."""
+        self._seen_at = -1e9
         self._platform = platform
         self._driver = driver
         self._settings = settings
-        self._registered: Registration | None = None
 
     async def register(self) -> None:
         """Record the cluster, or what is new about it.
@@ -61,11 +46,20 @@ class ClusterWatch:
             msg = f"it did not answer within {_LOOK_SECONDS} s"
             raise TemporaryDriverError(msg) from error
         registration = Registration(self._settings.cluster, identity, capacity, dict(self._settings.labels))
-        if registration != self._registered:
+        if registration != self.registration:
             await self._platform.database.write(partial(due.register_cluster, registration=registration))
-            self._registered = registration
+            self.registration = registration
             await self._platform.bus.publish(topics.QUEUE)
-        self.sight.seen()
+        self.seen()
+
+    def seen(self) -> None:
+        """It answered now."""
+        self._seen_at = time.monotonic()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it was seen so lately that new work may be claimed for it."""
+        return time.monotonic() - self._seen_at < _FRESH_SECONDS
 
     async def is_visible(self) -> bool:
         """Look at the cluster once, and record what is new about it.
@@ -84,7 +78,7 @@ class ClusterWatch:
 @asynccontextmanager
 async def hold_lease(
     platform: Platform, driver: Driver, settings: SyncSettings, holder: str
-) -> AsyncIterator[tuple[Lease, Sight]]:
+) -> AsyncIterator[tuple[Lease, ClusterWatch]]:
     """Wait for the lease and for a sight of the cluster, and prolong the lease while the context is open.
 
     Raises:
@@ -101,4 +95,4 @@ async def hold_lease(
         await platform.database.write(renew)
         _log.info("%s holds the lease of %s at epoch %d", holder, lease.name, lease.epoch)
         async with renewing(platform, lease, terms, watch.is_visible):
-            yield lease, watch.sight
+            yield lease, watch

@@ -21,8 +21,13 @@ class SyncSettings(BaseSettings):
     poll: timedelta = Field(
         default=timedelta(seconds=1), description="Between two looks for work that no hint announced."
     )
-    full_pass: timedelta = Field(default=timedelta(minutes=1), description="Between two looks at everything.")
+    survey: timedelta = Field(
+        default=timedelta(seconds=2), description="Between two looks at what the cluster holds, in bulk."
+    )
+    full_pass: timedelta = Field(
+        default=timedelta(minutes=1), description="Between two looks for orphans, and for what was missed."
+    )
     sweep_grace: timedelta = Field(
         default=timedelta(seconds=30), description="Nothing of an attempt is swept before it is over for so long."
     )
-    concurrency: int = Field(default=32, ge=1, description="Attempts looked at together.")
+    concurrency: int = Field(default=32, ge=1, description="Attempts observed or acted upon together.")

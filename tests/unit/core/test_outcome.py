@@ -5,10 +5,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dartjobs.core.decide import decide, must_ask_ray
+from dartjobs.core.decide import decide, is_silent, must_ask_ray
 from dartjobs.core.policy import Policy
 from dartjobs.core.retries import retry_at
-from dartjobs.core.world import Act, Evidence, Exited, Failure, Move, Observation, RayJob, RayJobStatus, View, Wait
+from dartjobs.core.world import (
+    Act,
+    Evidence,
+    Exited,
+    Failure,
+    Move,
+    Observation,
+    RayJob,
+    RayJobStatus,
+    Started,
+    View,
+    Wait,
+)
 from dartjobs.models.job import Attempt, StopIntent, SubmitIntent
 from dartjobs.models.reason import Category, Reason
 from dartjobs.models.spec import JobSpec
@@ -75,9 +87,14 @@ def test_an_exit_before_the_sigterm_is_what_it_was() -> None:
 
 
 def test_a_silent_runner_has_ray_asked_and_is_no_end() -> None:
-    running = view()
-    assert not must_ask_ray(running.attempt, Evidence(), 5, POLICY)
-    assert must_ask_ray(running.attempt, Evidence(), 16, POLICY)
+    running, heard, second = view(), Evidence(start=Started(NOW, "h")), timedelta(seconds=1)
+    assert not is_silent(heard, second, POLICY)
+    assert is_silent(replace(heard, silent_since=NOW), second, POLICY)
+    assert is_silent(Evidence(), second, POLICY)
+    assert is_silent(heard, 26 * second, POLICY)
+    assert is_silent(heard, None, POLICY)
+    assert not must_ask_ray(running.attempt, heard, silent=False)
+    assert must_ask_ray(running.attempt, heard, silent=True)
     alive = replace(running, observation=replace(HEALTHY, ray_job=RayJob(RayJobStatus.RUNNING)))
     assert isinstance(decide(alive, POLICY), Wait)
 

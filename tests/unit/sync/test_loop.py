@@ -95,7 +95,7 @@ async def test_a_stop_while_the_cluster_comes_up_submits_nothing(platform: Platf
 async def test_a_driver_that_no_stop_ends_dies_with_its_head(platform: Platform) -> None:
     driver = FakeDriver()
     spec = JobSpec.model_validate({"entrypoint": "true", "stop_grace_period": "0s", "timeouts": {"stopping": "0s"}})
-    no_margin = Policy(poll=TICK, watch=TICK, stop_margin=timedelta(0), log_grace=timedelta(0))
+    no_margin = Policy(poll=TICK, slowest_poll=TICK, ask=TICK, stop_margin=timedelta(0), log_grace=timedelta(0))
     task = asyncio.create_task(service_of(platform, driver, policy=no_margin).run())
     job = await started(platform, driver, spec)
     await service.stop(platform, "team", job.id, by="bob", reason="")

@@ -61,6 +61,11 @@ def begin_to_stop(view: View, cause: Reason) -> Move:
     return Move(target, cause, outcome.stop_message(view, cause), {}, {"stop_cause": cause})
 
 
+def pace(view: View, policy: Policy) -> timedelta:
+    """Until the next look at something that comes up or goes down: the longer it takes, the rarer."""
+    return max(policy.poll, min(policy.slowest_poll, (view.now - view.attempt.entered_at) / 20))
+
+
 def look_again(view: View, policy: Policy, after: timedelta) -> Wait:
     """Wait for so long, but not past a deadline."""
     limits = deadlines.job_deadline(view), deadlines.state_deadline(view, policy)

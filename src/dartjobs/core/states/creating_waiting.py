@@ -2,7 +2,7 @@
 
 from dartjobs.core import deadlines, outcome
 from dartjobs.core.policy import Policy
-from dartjobs.core.states.common import before_the_driver, gone, look_again
+from dartjobs.core.states.common import before_the_driver, gone, look_again, pace
 from dartjobs.core.world import Act, Decision, Move, View
 from dartjobs.models.reason import Reason
 from dartjobs.models.state import JobState, Pair, ResourceState
@@ -29,4 +29,4 @@ def decide(view: View, policy: Policy) -> Decision:
         return outcome.failed(
             view, Reason.CREATING_TIMEOUT, f"The head of the Ray cluster did not answer within {limit}."
         )
-    return Act.CREATE if seen.cluster_uid is None else look_again(view, policy, policy.poll)
+    return Act.CREATE if seen.cluster_uid is None else look_again(view, policy, pace(view, policy))

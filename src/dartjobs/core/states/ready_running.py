@@ -17,7 +17,7 @@ def decide(view: View, policy: Policy) -> Decision:
         return begin_to_stop(view, cause)
     seen = view.observation
     if not seen.reachable:
-        return look_again(view, policy, policy.unreachable)
+        return look_again(view, policy, policy.ask)
     if gone(view):
         return outcome.failed(view, Reason.RESOURCES_DELETED, "The Ray cluster was deleted while the job ran.")
     if head_lost(view):
@@ -26,4 +26,4 @@ def decide(view: View, policy: Policy) -> Decision:
         return look_again(view, policy, policy.watch)
     if seen.ray_job.status is RayJobStatus.ABSENT:
         return outcome.failed(view, Reason.HEAD_LOST, "The head no longer knows the driver that ran on it.")
-    return outcome.of_ray(view, seen.ray_job) or look_again(view, policy, policy.watch)
+    return outcome.of_ray(view, seen.ray_job) or look_again(view, policy, policy.ask)

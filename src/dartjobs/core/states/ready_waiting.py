@@ -9,6 +9,7 @@ from dartjobs.core.states.common import (
     head_lost,
     head_lost_move,
     look_again,
+    pace,
     stop_cause,
 )
 from dartjobs.core.world import Act, Decision, Move, RayJobStatus, View
@@ -38,7 +39,7 @@ def _before_the_intent(view: View, policy: Policy) -> Decision:
         return outcome.failed(view, seen.failure.reason, seen.failure.message)
     if deadlines.is_over(deadlines.state_deadline(view, policy), view.now):
         return outcome.failed(view, Reason.START_TIMEOUT, _too_late(view))
-    return Act.SUBMIT if seen.head_answers else look_again(view, policy, policy.poll)
+    return Act.SUBMIT if seen.head_answers else look_again(view, policy, pace(view, policy))
 
 
 def _after_the_intent(view: View, policy: Policy) -> Decision:
@@ -50,7 +51,7 @@ def _after_the_intent(view: View, policy: Policy) -> Decision:
     if head_lost(view):
         return head_lost_move(view, "The head to which the driver was submitted is gone.")
     if seen.ray_job is None:
-        return look_again(view, policy, policy.poll)
+        return look_again(view, policy, pace(view, policy))
     if seen.ray_job.status is RayJobStatus.ABSENT:
         if attempt.driver_seen_at is None:
             return Act.RESUBMIT
@@ -58,7 +59,7 @@ def _after_the_intent(view: View, policy: Policy) -> Decision:
     return (
         outcome.of_ray(view, seen.ray_job)
         or (Act.RECORD_SEEN if attempt.driver_seen_at is None else None)
-        or look_again(view, policy, policy.poll)
+        or look_again(view, policy, pace(view, policy))
     )
 
 

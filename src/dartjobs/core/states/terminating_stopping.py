@@ -2,7 +2,7 @@
 
 from dartjobs.core import deadlines, outcome
 from dartjobs.core.policy import Policy
-from dartjobs.core.states.common import gone, head_lost, look_again
+from dartjobs.core.states.common import gone, head_lost, look_again, pace
 from dartjobs.core.world import Act, Decision, RayJobStatus, View
 
 _OVER = {RayJobStatus.STOPPED, RayJobStatus.SUCCEEDED, RayJobStatus.FAILED}
@@ -26,4 +26,4 @@ def decide(view: View, policy: Policy) -> Decision:
     sent = view.attempt.stop_sent_at
     if sent is None or view.now - sent >= policy.stop_repeat:
         return Act.STOP_DRIVER
-    return look_again(view, policy, policy.poll)
+    return look_again(view, policy, pace(view, policy))
