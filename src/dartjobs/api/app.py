@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from fastapi import APIRouter, FastAPI
+from starlette.routing import Route
 
 from dartjobs.api import problems
 from dartjobs.api.auth import Authenticator, HeaderAuthenticator, require_permissions
 from dartjobs.api.limits import RateLimit
+from dartjobs.api.metrics import Measure, Metrics
 from dartjobs.api.middleware import Guard
-from dartjobs.api.routes import clusters, health, jobs, logs, packages, submit, watch
+from dartjobs.api.routes import clusters, health, jobs, logs, metrics, packages, submit, watch
 from dartjobs.api.settings import ApiSettings
 from dartjobs.services.platform import Platform
 
@@ -37,12 +39,21 @@ def create_app(
     app.state.platform = platform
     app.state.settings = settings
     app.state.authenticator = authenticator or HeaderAuthenticator()
+    app.state.metrics = Metrics(platform)
     app.state.user_limit = RateLimit(settings.requests_per_second, settings.burst)
     problems.install(app)
     modules = (submit, jobs, logs, watch, packages)
-    included = [*((module.router, NAMESPACE) for module in modules), (clusters.router, ""), (health.router, "")]
+    included = [
+        *((module.router, NAMESPACE) for module in modules),
+        (clusters.router, ""),
+        (health.router, ""),
+        (metrics.router, ""),
+    ]
+    templates: dict[object, str] = {}
     for router, prefix in (*included, *((router, "") for router in routers)):
         require_permissions(router.routes)
         app.include_router(router, prefix=prefix)
+        templates |= {route.endpoint: prefix + route.path for route in router.routes if isinstance(route, Route)}
     app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Measure, metrics=app.state.metrics, templates=templates)
     return app

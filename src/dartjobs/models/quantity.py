@@ -18,6 +18,8 @@ _QUANTITY = re.compile(r"(\d{1,19}(?:\.\d{1,9})?)(m|[KMGTP]i|[kMGTP])?")
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 _MOST_DIGITS = 9
+MOST = 2**62
+"""No quantity is larger."""
 _KEPT = 1_024
 """Jobs ask for the same few amounts over and over: each is read and written once."""
 LONGEST_DURATION = timedelta(days=366)
@@ -39,9 +41,12 @@ def _quantity_of_text(text: str) -> Decimal:
         msg = f"{text!r} is no quantity: write a number with a Kubernetes suffix, like 500m, 2, 512Mi or 2Gi"
         raise ValueError(msg)
     number, suffix = Decimal(match[1]), match[2]
-    if suffix is None:
-        return number
-    return number / 1000 if suffix == "m" else number * (_BINARY | _DECIMAL)[suffix]
+    if suffix is not None:
+        number = number / 1000 if suffix == "m" else number * (_BINARY | _DECIMAL)[suffix]
+    if number > MOST:
+        msg = f"{text!r} is more than anything has"
+        raise ValueError(msg)
+    return number
 
 
 @lru_cache(_KEPT)

@@ -11,6 +11,10 @@ from dartjobs.models.reason import Category
 
 API_VERSION: Literal["dartjobs/v1"] = "dartjobs/v1"
 GIBIBYTE = 2**30
+MOST_MEMORY = 2**49
+MOST_CPU = 1_000_000
+MOST_NODES = 16_000
+"""Workers of all groups together: so many of the largest nodes are still counted exactly, in 63 bits of bytes."""
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 DnsLabel = Annotated[str, StringConstraints(pattern=DNS_LABEL)]
@@ -78,8 +82,11 @@ class NodeResources(Strict):
         if taken:
             msg = f"resources.{taken[0]} has a field of its own: use cpu, gpu or memory"
             raise ValueError(msg)
-        if self.memory < GIBIBYTE // 2:
-            msg = "memory: a Ray node needs at least 512Mi"
+        if not GIBIBYTE // 2 <= self.memory <= MOST_MEMORY:
+            msg = "memory: a Ray node needs at least 512Mi, and has at most 512Ti"
+            raise ValueError(msg)
+        if self.cpu > MOST_CPU:
+            msg = f"cpu: a node has at most {MOST_CPU} cores"
             raise ValueError(msg)
         return self
 
@@ -160,7 +167,10 @@ class JobSpec(Strict):
     metadata: dict[Text, Text] = Field(default={}, max_length=64, description="Shown in Ray's own job metadata.")
 
     @model_validator(mode="after")
-    def _groups_have_names_of_their_own(self) -> Self:
+    def _groups_are_possible_together(self) -> Self:
+        if sum(group.max_replicas for group in self.workers) > MOST_NODES:
+            msg = f"workers: more than {MOST_NODES:,} in all"
+            raise ValueError(msg)
         names = [group.name for group in self.workers]
         if len(set(names)) != len(names):
             msg = "workers: two groups have one name; give each its own"

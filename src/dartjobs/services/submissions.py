@@ -1,6 +1,6 @@
 """Recording of new jobs: many requests in one transaction, each request once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dartjobs.models.problem import IdempotencyMismatchError
 from dartjobs.services.group_commit import GroupCommit
@@ -18,6 +18,8 @@ class Submissions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.on_commit: Callable[[int], None] = lambda _jobs: None
+        """Told after each transaction how many jobs were in it: for metrics."""
         self._group = GroupCommit(self._commit, size=lambda one: len(one.jobs), most=MOST_IN_A_TRANSACTION)
 
     async def record(self, submission: Submission) -> Recorded:
@@ -37,4 +39,6 @@ class Submissions:
         return recorded
 
     async def _commit(self, submissions: Sequence[Submission]) -> Sequence[Recorded]:
-        return await store.record_all(self._database, submissions)
+        recorded = await store.record_all(self._database, submissions)
+        self.on_commit(sum(len(one.jobs) for one in submissions))
+        return recorded

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dartjobs.core.retries import REQUEUES, retry_at
@@ -84,6 +84,14 @@ class _Before(NamedTuple):
 
 
 Change = Recorded | Intended | Marked | Answered
+
+
+async def count_live(conn: AsyncConnection) -> dict[ResourceState, int]:
+    """How many attempts are in each state but TERMINATED."""
+    live = [state.value for state in ResourceState if state is not ResourceState.TERMINATED]
+    c = attempts.c
+    statement = select(c.resource_state, func.count()).where(c.resource_state.in_(live)).group_by(c.resource_state)
+    return {ResourceState(row[0]): row[1] for row in await conn.execute(statement)}
 
 
 async def claim(conn: AsyncConnection, lease: Lease, attempt_id: str, *, actor: str) -> None:

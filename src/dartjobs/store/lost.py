@@ -12,7 +12,7 @@ from dartjobs.store.leases import Lease, check_lease, lock_lease
 from dartjobs.store.tables import attempts, clusters, leases
 
 
-async def declare_lost(conn: AsyncConnection, name: str, *, by: str) -> bool:
+async def declare_lost(conn: AsyncConnection, name: str, *, by: str, reason: str = "") -> bool:
     """Take the cluster's lease from whoever holds it, under a new epoch, and grant it to nobody.
 
     The controller ends its attempts; one that is being claimed at this instant is either among them or not claimed.
@@ -30,7 +30,7 @@ async def declare_lost(conn: AsyncConnection, name: str, *, by: str) -> bool:
         values = {"holder": "", "epoch": row.epoch + 1, "expires_at": at}
         await conn.execute(update(leases).where(leases.c.name == name).values(values))
     await conn.execute(update(clusters).where(clusters.c.name == name).values(lost_at=at, lost_by=by))
-    await record_audit(conn, at, by, "lost", namespace="", job_id=None, detail=name)
+    await record_audit(conn, at, by, "lost", namespace="", job_id=None, detail=f"{name}: {reason}" if reason else name)
     return True
 
 
