@@ -33,11 +33,16 @@ def start(server: Server) -> Iterator[Start]:
     """Start the command line as a program of its own."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(*args: str, env: dict[str, str] | None = None, **streams: int) -> "subprocess.Popen[bytes]":
+    def start(
+        *args: str,
+        env: dict[str, str] | None = None,
+        stdin: int | None = None,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+    ) -> "subprocess.Popen[bytes]":
         environ = {**os.environ, "DARTJOBS_URL": server.url, **(env or {})}
         command = [sys.executable, "-m", "dartjobs", *args]
-        piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(command, env=environ, **{**piped, **streams})
+        process = subprocess.Popen(command, env=environ, stdin=stdin, stdout=stdout, stderr=stderr)
         started.append(process)
         return process
 
