@@ -141,6 +141,25 @@ async def test_a_stop_in_the_same_instant_as_a_retry_wins(platform: Platform) ->
     assert over.finished_at is not None
 
 
+async def test_a_stop_and_a_retry_that_race_leave_no_attempt_that_nobody_stops(platform: Platform) -> None:
+    """Whichever is first: the stop stands on the job, and if there is another attempt, it is queued to be ended."""
+    lease = await take_lease(platform)
+    for _ in range(6):
+        job = await service.submit(platform, "team", "ann", RETRYING)
+        await platform.database.write(partial(attempts.claim, lease=lease, attempt_id=job.attempt.id, actor="sync"))
+        await asyncio.gather(
+            record(platform, lease, job.attempt.id, LOST),
+            service.stop(platform, "team", job.id, by="ann", reason=""),
+        )
+        after = await service.get(platform, "team", job.id)
+        if after.attempt.number == 1:
+            assert after.finished_at is not None
+            continue
+        assert after.stop is not None
+        assert after.attempt.pair == Pair(ResourceState.QUEUED, JobState.WAITING)
+        assert after.attempt.id not in {one.attempt_id for one in await platform.database.read(placement.queue)}
+
+
 async def test_the_submit_intent_is_refused_to_a_stopped_job(platform: Platform) -> None:
     job, lease = await claimed(platform)
     await record(platform, lease, job.attempt.id, READY)
