@@ -122,3 +122,19 @@ async def test_an_attempt_that_is_over_may_report_no_more(platform: Platform, ga
     await platform.database.write(partial(attempts.record_move, lease=lease, view=view, move=over, actor="test"))
     answer = await gateway.post(f"/v1/attempts/{attempt}/heartbeat", json={}, headers=headers(attempt))
     assert answer.status_code == 410
+
+
+async def test_a_start_is_refused_once_the_attempt_has_its_outcome(
+    platform: Platform, gateway: httpx.AsyncClient
+) -> None:
+    attempt = await claimed(platform)
+    loaded = await platform.database.read(partial(attempts.load, attempt_id=attempt))
+    assert loaded is not None
+    lease = await take_lease(platform)
+    lost = Move(Pair(ResourceState.TERMINATING, JobState.FAILED), Reason.CLUSTER_LOST)
+    view = view_of(loaded, UNREACHABLE)
+    await platform.database.write(partial(attempts.record_move, lease=lease, view=view, move=lost, actor="test"))
+    answer = await gateway.post(
+        f"/v1/attempts/{attempt}/start", json={"head_uid": "h", "pid": 1}, headers=headers(attempt)
+    )
+    assert answer.status_code == 409
