@@ -204,6 +204,9 @@ class ClientSuite:
         assert client.clusters.cordon("a").state == "CORDONED"
         assert client.clusters.get("a").state == "CORDONED"
         assert client.clusters.uncordon("a").state != "CORDONED"
+        lost = client.clusters.lost("b", "fire")
+        assert (lost.state, lost.lost_by) == ("LOST", "ada")
+        assert client.clusters.readmit("b").lost_at is None
         with pytest.raises(NotFoundError):
             client.clusters.get("c")
 
