@@ -29,6 +29,8 @@ def show_jobs(jobs: Sequence[Json], form: str) -> None:
 
 def show_named_jobs(jobs: Sequence[Json], form: str, *, named: int = 1) -> None:
     """Jobs that were asked for by id, of which `named` were; where that is one, it is shown as no list."""
+    if not jobs and form in {"table", "wide"}:
+        return
     if len(jobs) == named == 1 and form in {"json", "yaml"}:
         show_data(jobs[0], form)
     else:

@@ -46,12 +46,16 @@ def stop_matching(server: "Session", filters: "Filters", wish: Wish, *, everythi
     if not wish.sure:
         _ask(len(found))
     asked = list(server.iterate(server.calls.stop_many(meant, wish.reason, everything=everything)))
-    click.echo(f"Asked {len(asked)} jobs to stop.", err=True)
+    click.echo(f"Asked {_jobs(len(asked))} to stop.", err=True)
     return [server.run(server.calls.get(job_id)) for job_id in asked]
 
 
 def _ask(count: int) -> None:
     if not sys.stdin.isatty():
-        msg = f"{count} jobs match, and there is no terminal to ask on: say --yes, or look with --dry-run"
+        msg = f"{_jobs(count)} would stop, and there is no terminal to ask on: say --yes, or look with --dry-run"
         raise click.UsageError(msg)
-    click.confirm(f"Stop {count} jobs?", abort=True, err=True)
+    click.confirm(f"Stop {_jobs(count)}?", abort=True, err=True)
+
+
+def _jobs(count: int) -> str:
+    return f"{count} job{'' if count == 1 else 's'}"
