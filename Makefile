@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION = $(shell sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"/\1/p;}' uv.lock)
 
-.PHONY: help setup test lint demo docs clean
+.PHONY: help setup test lint demo bench docs clean
 
 help: ## Show this.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -23,11 +23,16 @@ lint: setup ## Check style, types, sizes and who imports whom; changes nothing.
 demo: setup ## Run a real hyper-parameter search on a platform of its own, then take all of it down.
 	$(BIN)/python demo/run.py
 
+bench: setup ## Measure everything on durable servers of its own: half an hour, on a machine with nothing else to do.
+	$(BIN)/python -m testbed --folder .bench up --durable
+	eval "$$($(BIN)/python -m testbed --folder .bench env)" && $(BIN)/python -m benchmarks --all $(BENCH); \
+		code=$$?; $(BIN)/python -m testbed --folder .bench down; exit $$code
+
 docs: setup ## Write anew what the docs take from the code.
 	$(BIN)/python -m tools.docs
 
 clean: ## Remove .venv, caches and what the demo left.
-	rm -rf .venv .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage*
+	rm -rf .venv .bench .demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage*
 
 .venv/.synced: pyproject.toml uv.lock | $(BIN)/uv
 	$(BIN)/uv sync --locked

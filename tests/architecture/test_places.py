@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_FOLDERS = (".ci", "demo", "docs", "examples", "src", "testbed", "tests", "tools")
+_FOLDERS = (".ci", "benchmarks", "demo", "docs", "examples", "src", "testbed", "tests", "tools")
 _MACHINE = re.compile(r"(?<![\w.{}])/(?:work|root|Users)/")
 
 
