@@ -102,7 +102,7 @@ class InstantDriver:
 
     async def inventory(self) -> list[Held]:
         """What was created and not deleted."""
-        return [Held(one, CLUSTER) for one in self._held]
+        return [Held(one, CLUSTER, HEAD) for one in self._held]
 
     async def close(self) -> None:
         """Nothing is open."""
