@@ -73,7 +73,7 @@ def test_every_part_ends_in_good_order_on_sigterm(installation: Installation) ->
     for part in (*replicas, gateway):
         part.until_it_serves()
     with Client(replicas[0].url) as one, Client(replicas[1].url) as other:
-        handle = one.submit(JobSpec.model_validate({"entrypoint": "true", "head": {"cpu": 1, "memory": "1000Ti"}}))
+        handle = one.submit(JobSpec.model_validate({"entrypoint": "true", "head": {"cpu": 1, "memory": "500Ti"}}))
         until(lambda: other.get(handle.id).finished_at is not None)
         assert other.get(handle.id).attempt.reason == "EXCEEDS_CAPACITY"
     assert [part.stop() for part in parts] == [0] * len(parts)
