@@ -34,9 +34,11 @@ SPECS: dict[str, dict[str, Any]] = {
 }
 FAULTS = st.none() | st.sampled_from(Fault)
 AFTER = st.integers(0, 4)
-SECONDS = st.sampled_from([0.1, 1, 5, 16, 40, 130, 700])
+SECONDS_OF_STEPS = [timedelta(seconds=seconds) for seconds in (0.1, 1, 5, 16, 40, 130, 700)]
 PLACES = st.integers(0, 99)
 """An index into what there is, taken modulo its length."""
+WORK = ["look", "look", "look", "claim", "answer", "sweep", "crash"]
+CHANGES = ["starts", "ends", "ends", "fails", "dies", "replaced", "broken", "silent", "deleted", "network"]
 _FINAL = {state.value for state in JobState if state.is_final}
 
 
@@ -67,10 +69,11 @@ class StoreMachine(RuleBasedStateMachine):
         """Run it to its end; who was stopped stays stopped."""
         return self.runner.run(what)
 
-    @initialize(kind=st.sampled_from(list(SPECS)))
-    def one_serves_and_a_job_waits(self, kind: str) -> None:
+    @initialize(kind=st.sampled_from(list(SPECS)), rounds=st.integers(0, 6), starts=st.booleans())
+    def one_serves(self, kind: str, rounds: int, starts: bool) -> None:  # noqa: FBT001 - Hypothesis calls it by name
         self.do(self.sim.take_lease(self.sim.services[0]))
         self.submit(kind)
+        self.serve(0, rounds, starts)
 
     # Users
 
@@ -79,23 +82,24 @@ class StoreMachine(RuleBasedStateMachine):
     def submit(self, kind: str) -> None:
         self.do(self.sim.submit(JobSpec.model_validate({"entrypoint": "true", **SPECS[kind]})))
 
-    @precondition(lambda self: self.sim.jobs)
-    @rule(place=PLACES)
-    def stop(self, place: int) -> None:
-        self.do(self.sim.stop(self.sim.jobs[place % len(self.sim.jobs)]))
-
-    @precondition(lambda self: self.sim.jobs)
-    @rule(place=PLACES)
-    def requeue(self, place: int) -> None:
+    @rule(place=PLACES, wish=st.sampled_from(["stop", "requeue", "requeue", "give up", "readmit", "readmit"]))
+    def ask(self, place: int, wish: str) -> None:
         job_id = self.sim.jobs[place % len(self.sim.jobs)]
-        if self.do(self.sim.requeue(job_id)):
-            self.requeues[job_id] += 1
+        match wish:
+            case "stop":
+                self.do(self.sim.stop(job_id))
+            case "requeue":
+                self.requeues[job_id] += self.do(self.sim.requeue(job_id))
+            case "give up":
+                self.do(self.sim.declare_lost())
+            case _:
+                self.do(self.sim.readmit())
 
     # Time and processes
 
-    @rule(seconds=SECONDS)
-    def time_passes(self, seconds: float) -> None:
-        self.sim.clock.now += timedelta(seconds=seconds)
+    @rule(passed=st.sampled_from(SECONDS_OF_STEPS))
+    def time_passes(self, passed: timedelta) -> None:
+        self.sim.clock.now += passed
 
     @rule(which=st.integers(0, 1), late=st.booleans())
     def take_lease(self, which: int, late: bool) -> None:  # noqa: FBT001 - Hypothesis calls it by name
@@ -104,86 +108,50 @@ class StoreMachine(RuleBasedStateMachine):
         if self.sim.services[which].paused is None:
             self.do(self.sim.take_lease(self.sim.services[which]))
 
-    @precondition(lambda self: self.up())
-    @rule(which=PLACES)
-    def crash(self, which: int) -> None:
-        self.pick(which).lease = None
-
     @precondition(lambda self: any(one.paused for one in self.sim.services))
     @rule(which=st.integers(0, 1))
     def go_on(self, which: int) -> None:
         self.do(self.sim.go_on(self.sim.services[which]))
 
-    # Sync Services and the controller
-
     @precondition(lambda self: self.up())
-    @rule(which=PLACES, fault=FAULTS, after=AFTER)
-    def claim(self, which: int, fault: Fault | None, after: int) -> None:
-        self.do(self.sim.claim(self.pick(which), fault, after))
-
-    @precondition(lambda self: self.up() and self.before)
-    @rule(which=PLACES, place=PLACES, fault=FAULTS, after=AFTER)
-    def look(self, which: int, place: int, fault: Fault | None, after: int) -> None:
-        ids = sorted(self.before)
-        self.do(self.sim.look(self.pick(which), ids[place % len(ids)], fault, after))
+    @rule(which=PLACES, what=st.sampled_from(WORK), place=PLACES, fault=FAULTS, after=AFTER)
+    def work(self, which: int, what: str, place: int, fault: Fault | None, after: int) -> None:
+        service = self.up()[which % len(self.up())]
+        match what:
+            case "claim":
+                self.do(self.sim.claim(service, fault, after))
+            case "answer":
+                self.do(self.sim.answer_wakeups(service, fault, after))
+            case "sweep":
+                self.do(self.sim.sweep(service, fault, after))
+            case "crash":
+                service.lease = None
+            case _:
+                ids = sorted(self.before)
+                self.do(self.sim.look(service, ids[place % len(ids)], fault, after))
 
     @precondition(lambda self: self.up())
     @rule(which=PLACES, rounds=st.integers(1, 5), starts=st.booleans())
     def serve(self, which: int, rounds: int, starts: bool) -> None:  # noqa: FBT001 - Hypothesis calls it by name
+        service = self.up()[which % len(self.up())]
         for _ in range(rounds):
-            self.do(self.sim.serve(self.pick(which)))
+            self.do(self.sim.serve(service))
             for attempt_id in self.sim.world.heads if starts else ():
                 self.sim.world.runner_starts(attempt_id, told=True)
-
-    @precondition(lambda self: self.up())
-    @rule(which=PLACES, fault=FAULTS, after=AFTER)
-    def answer_wakeups(self, which: int, fault: Fault | None, after: int) -> None:
-        self.do(self.sim.answer_wakeups(self.pick(which), fault, after))
-
-    @precondition(lambda self: self.up())
-    @rule(which=PLACES, fault=FAULTS, after=AFTER)
-    def sweep(self, which: int, fault: Fault | None, after: int) -> None:
-        self.do(self.sim.sweep(self.pick(which), fault, after))
 
     @rule()
     def control(self) -> None:
         self.do(self.sim.control())
 
-    @rule(given_up=st.booleans())
-    def lost_or_readmitted(self, given_up: bool) -> None:  # noqa: FBT001 - Hypothesis calls it by name
-        self.do(self.sim.declare_lost() if given_up else self.sim.readmit())
-
     # The world
 
-    @rule(reachable=st.booleans())
-    def network(self, reachable: bool) -> None:  # noqa: FBT001 - Hypothesis calls it by name
-        self.sim.world.reachable = reachable
-
-    @precondition(lambda self: self.sim.world.heads)
-    @rule(place=PLACES, told=st.booleans())
-    def runner_starts(self, place: int, told: bool) -> None:  # noqa: FBT001 - Hypothesis calls it by name
-        self.sim.world.runner_starts(self.head(place), told=told)
-
-    @precondition(lambda self: self.sim.world.heads)
-    @rule(place=PLACES, code=st.sampled_from([0, 0, 1]), told=st.booleans())
-    def driver_ends(self, place: int, code: int, told: bool) -> None:  # noqa: FBT001 - Hypothesis calls it by name
-        self.sim.world.driver_ends(self.head(place), code, told=told)
-
-    @precondition(lambda self: self.sim.world.heads)
-    @rule(place=PLACES, how=st.sampled_from(["dies", "replaced", "fails", "silent", "answers", "deleted"]))
-    def a_head_changes(self, place: int, how: str) -> None:
-        attempt_id, world = self.head(place), self.sim.world
-        match how:
-            case "dies":
-                world.head_dies(attempt_id)
-            case "replaced":
-                world.head_is_replaced(attempt_id)
-            case "fails":
-                world.head_fails(attempt_id)
-            case "deleted":
-                del world.heads[attempt_id]
-            case _:
-                world.heads[attempt_id].answers = how == "answers"
+    @rule(place=PLACES, what=st.sampled_from(CHANGES), told=st.booleans())
+    def world_changes(self, place: int, what: str, told: bool) -> None:  # noqa: FBT001 - Hypothesis calls it by name
+        world, heads = self.sim.world, sorted(self.sim.world.heads)
+        if what == "network":
+            world.reachable = told
+        elif heads:
+            world.change(what, heads[place % len(heads)], told=told)
 
     @precondition(lambda self: self.sim.world.reports)
     @rule(place=PLACES, again=st.booleans())
@@ -257,15 +225,8 @@ class StoreMachine(RuleBasedStateMachine):
             self.runner.close()
             shutil.rmtree(self.folder)
 
-    def head(self, place: int) -> str:
-        heads = sorted(self.sim.world.heads)
-        return heads[place % len(heads)]
-
     def up(self) -> list[Service]:
         return [one for one in self.sim.services if one.is_up]
-
-    def pick(self, which: int) -> Service:
-        return self.up()[which % len(self.up())]
 
 
 class Faulty(logging.Handler):

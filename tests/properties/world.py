@@ -52,6 +52,24 @@ class World:
 
     # What happens by itself
 
+    def change(self, what: str, attempt_id: str, *, told: bool) -> None:
+        """One of these to one attempt; `told`: the gateway hears of it, or, of a head, that it answers."""
+        match what:
+            case "starts":
+                self.runner_starts(attempt_id, told=told)
+            case "ends" | "fails":
+                self.driver_ends(attempt_id, 0 if what == "ends" else 1, told=told)
+            case "dies":
+                self.head_dies(attempt_id)
+            case "replaced":
+                self.head_is_replaced(attempt_id)
+            case "broken":
+                self.head_fails(attempt_id)
+            case "silent":
+                self.heads[attempt_id].answers = told
+            case _:
+                del self.heads[attempt_id]
+
     def head_dies(self, attempt_id: str) -> None:
         """With it everything that ran on it."""
         head = self.heads[attempt_id]

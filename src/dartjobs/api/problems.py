@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Route
 
 from dartjobs.models.problem import DartJobsError, InvalidRequestError, Problem
 from dartjobs.services.fields import field_problems
@@ -21,7 +22,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in statuses}
 
 
-EVERYWHERE = documented(401, 403, 404, 413, 422, 429, 500, 503)
+EVERYWHERE = documented(400, 401, 403, 404, 413, 422, 429, 500, 503)
 """What any route may answer."""
 
 
@@ -62,7 +63,17 @@ async def _on_http(request: Request, error: HTTPException) -> Response:
         detail=detail,
         request_id=request.state.request_id,
     )
-    return _response(problem, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_methods_of(request)))
+    return _response(problem, headers)
+
+
+def _methods_of(request: Request) -> set[str]:
+    """What the path takes, over all of its routes: Starlette names the methods of the first one alone."""
+    path = request.url.path
+    routes = [one for one in request.app.routes if isinstance(one, Route) and one.path_regex.match(path)]
+    return {method for route in routes for method in route.methods or ()}
 
 
 async def _on_fault(request: Request, error: Exception) -> Response:

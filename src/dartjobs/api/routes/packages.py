@@ -27,7 +27,7 @@ _STORED: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.head("/packages/{ref}")
+@router.head("/packages/{ref}", response_class=Response)
 async def head(namespace: Namespace, ref: Ref, platform: UsesPlatform, _who: Reads) -> Response:
     """Whether the package is stored, whole and verified."""
     info = await packages.head(platform, namespace, ref)
