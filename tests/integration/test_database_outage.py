@@ -121,15 +121,15 @@ async def test_a_server_killed_under_load_loses_nothing_that_was_acknowledged(
             down.set()
             await asyncio.sleep(0.05)  # less than it is told to wait, and enough to leave the server a processor
 
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7878") as api:
-        async with asyncio.TaskGroup() as clients:
-            for _ in range(4):
-                clients.create_task(submit_on_and_on(api))
-            await loaded.wait()
-            await asyncio.to_thread(server.kill)
-            await down.wait()
-            goal = len(acknowledged) + 8
-            await asyncio.to_thread(server.start)
+    client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:7878")
+    async with client as api, asyncio.TaskGroup() as clients:
+        for _ in range(4):
+            clients.create_task(submit_on_and_on(api))
+        await loaded.wait()
+        await asyncio.to_thread(server.kill)
+        await down.wait()
+        goal = len(acknowledged) + 8
+        await asyncio.to_thread(server.start)
     assert len(set(acknowledged)) == len(acknowledged)
     assert set(acknowledged) <= await database.read(job_ids)
     assert {response.status_code for response in refused} == {503}
@@ -146,7 +146,7 @@ async def test_connections_are_encrypted_and_the_server_is_checked(server: SqlSe
     assert await encrypted.write(cipher)
     await encrypted.close()
     stranger, _ = self_signed(tmp_path)
-    suspicious = open_database(url, tls_ca=stranger)
+    suspicious = open_database(url, tls_ca=stranger, retry_seconds=0.1)
     with pytest.raises(UnavailableError, match="certificate"):
         await suspicious.read(now)
     await suspicious.close()
