@@ -53,11 +53,12 @@ def cache_folder() -> Path:
 
 def command(root: Path, program: str, *arguments: str) -> list[str]:
     """How to run an unpacked program (`usr/sbin/mysqld`): by the loader and the libraries that came with it."""
-    loaders = sorted(root.glob("**/ld-linux*.so.*"))
+    folders = [path for top in ("lib", "usr/lib") for path in sorted(root.glob(f"{top}/*-linux-gnu"))]
+    loaders = [loader for folder in folders for loader in sorted(folder.glob("ld-linux*.so.*"))]
     if not loaders:
         msg = f"{root} holds no loader; delete that folder and try again"
         raise TestbedError(msg)
-    libraries = ":".join(str(path) for top in ("lib", "usr/lib") for path in sorted(root.glob(f"{top}/*-linux-gnu")))
+    libraries = ":".join(map(str, folders))
     name = Path(program).name
     return [str(loaders[0]), "--library-path", libraries, "--argv0", name, str(root / program), *arguments]
 
