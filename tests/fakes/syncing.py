@@ -9,6 +9,7 @@ from functools import partial
 from dartjobs.bus import base as topics
 from dartjobs.core.policy import Policy
 from dartjobs.core.world import RayJob, RayJobStatus
+from dartjobs.drivers.base import Driver
 from dartjobs.models.job import Job
 from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import JobState
@@ -29,7 +30,7 @@ SETTINGS = SyncSettings(poll=timedelta(milliseconds=50), survey=timedelta(millis
 
 def service_of(
     platform: Platform,
-    driver: FakeDriver,
+    driver: Driver,
     settings: SyncSettings = SETTINGS,
     *,
     holder: str = "test",
@@ -41,7 +42,7 @@ def service_of(
 @asynccontextmanager
 async def syncing(
     platform: Platform,
-    driver: FakeDriver,
+    driver: Driver,
     settings: SyncSettings = SETTINGS,
     *,
     holder: str = "test",
