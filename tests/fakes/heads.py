@@ -150,7 +150,7 @@ class Head:
             if running == submission_id:
                 request = json.loads((self._folder / f"{submission_id}.json").read_text())
                 self._stopping.add(submission_id)
-                send([*below(pid), pid], signal.SIGTERM)
+                send([pid, *below(pid)], signal.SIGTERM)  # in this order, as Ray does: the runner knows of it first
                 self._kill_at.setdefault(pid, time.monotonic() + float(request["RAY_JOB_STOP_WAIT_TIME_S"]))
 
     def _reap(self) -> None:

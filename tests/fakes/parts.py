@@ -93,6 +93,7 @@ class Installation:
         (folder / "secret").write_text(secrets.token_hex(32))
         self.environment = {
             **os.environ,
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
             "DARTJOBS_DATABASE_URL": database_url,
             "DARTJOBS_OBJECT_STORE_URL": (folder / "objects").as_uri(),
             "DARTJOBS_SECRET_FILE": str(folder / "secret"),
