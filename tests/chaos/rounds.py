@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeVar
 
 from dartjobs import Client, ConnectionFailedError, Job, JobState, ResourceState, UnavailableError
@@ -32,7 +33,7 @@ class Plan:
     """Seconds between two blows, at most."""
     longest_down: float = 4.0
     blows: int = 10
-    """At least so many, however soon the jobs end."""
+    """So many: enough for everything alone, and for all together."""
     ray: bool = False
 
 
@@ -107,15 +108,13 @@ def _patiently(world: World, number: int, seconds: float, call: Callable[[Client
 
 @contextlib.contextmanager
 def _storm(world: World, plan: Plan, report: Report, say: Callable[[str], None]) -> Iterator[None]:
-    """Blows in a thread of their own, at least `plan.blows` of them; afterwards everything lives."""
-    over = threading.Event()
+    """Blows in a thread of their own; afterwards everything lives."""
 
     def rage() -> None:
         try:
-            for blow in blows(plan.seed, list(world.targets), calm=plan.calm, longest_down=plan.longest_down):
-                enough = len(report.blows) >= plan.blows
-                if over.wait(0.0 if over.is_set() else blow.after) and enough:
-                    return
+            storm = blows(plan.seed, list(world.targets), calm=plan.calm, longest_down=plan.longest_down)
+            for blow in islice(storm, plan.blows):
+                time.sleep(blow.after)
                 report.faults += world.ended_by_themselves()
                 say(f"killing {', '.join(blow.targets)} for {blow.down:.1f} s")
                 _strike(world, blow)
@@ -128,7 +127,6 @@ def _storm(world: World, plan: Plan, report: Report, say: Callable[[str], None])
     try:
         yield
     finally:
-        over.set()
         thread.join()
         for api in world.apis:
             if not report.faults:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -83,10 +83,25 @@ def world_at(folder: Path, *, database: str, driver: str, redis: bool, cpu: int)
             server.start()
         url = _make_database(servers["database"]) if database in _SQL else f"sqlite+aiosqlite:///{folder}/dartjobs.db"
         bus = servers["redis"].url if redis else "polling:"
-        variables = {**_QUICK, "CHAOS_PROCESSES": str(folder / "processes"), "CHAOS_CPU": str(cpu)}
-        installation = stack.enter_context(installation_at(folder, url, bus, **variables, DARTJOBS_LOCAL_CPU=str(cpu)))
+        yield stack.enter_context(world_on(folder, url, bus, driver=driver, cpu=cpu, servers=servers))
+
+
+@contextlib.contextmanager
+def world_on(
+    folder: Path,
+    url: str,
+    bus: str = "polling:",
+    *,
+    driver: str = "process",
+    cpu: int = 64,
+    servers: Mapping[str, Server] | None = None,
+    **variables: str,
+) -> Iterator[World]:
+    """The same on a database that is there."""
+    mine = {"CHAOS_PROCESSES": str(folder / "processes"), "CHAOS_CPU": str(cpu), "DARTJOBS_LOCAL_CPU": str(cpu)}
+    with installation_at(folder, url, bus, **_QUICK, **mine, **variables) as installation:
         installation.upgrade()
-        world = _world(installation, servers, driver)
+        world = _world(installation, dict(servers or {}), driver)
         for part in world.parts.values():
             part.start()
         for api in world.apis:
