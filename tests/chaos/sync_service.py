@@ -32,9 +32,9 @@ class PausableDriver(ProcessDriver):
         self._pause("stop_driver")
         await super().stop_driver(attempt)
 
-    async def delete(self, attempt: Attempt) -> None:
+    async def delete(self, attempt: Attempt, *, cluster_uid: str | None = None) -> None:
         self._pause("delete")
-        await super().delete(attempt)
+        await super().delete(attempt, cluster_uid=cluster_uid)
 
     def _pause(self, act: str) -> None:
         mine = self._pauses / f"{act}-{os.getpid()}"

@@ -22,7 +22,7 @@ from dartjobs.drivers.local.keeper import LOCK_PATIENCE, become_subreaper, locke
 from dartjobs.drivers.runner import runner
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-IDLE_SECONDS = 10.0
+IDLE_SECONDS = 2.0
 KILL_AGAIN_SECONDS = 0.05
 
 

@@ -109,8 +109,10 @@ class ProcessDriver:
         if intent is not None and plan is not None and plan["head_uid"] == intent.head_uid:
             folder.end(_PATIENCE)
 
-    async def delete(self, attempt: Attempt) -> None:
+    async def delete(self, attempt: Attempt, *, cluster_uid: str | None = None) -> None:
         folder = self._folder(attempt)
+        if cluster_uid is not None and _held(folder).cluster_uid != cluster_uid:
+            return
         with folder.locked() as mine:
             if mine:
                 shutil.rmtree(folder.path, ignore_errors=True)
@@ -118,8 +120,7 @@ class ProcessDriver:
             folder.end(_PATIENCE)
 
     async def inventory(self) -> list[Held]:
-        plans = ((folder.path.name, _json(folder.path / "plan.json")) for folder in folders(self._clusters))
-        return [Held(name, None if plan is None else plan["cluster_uid"]) for name, plan in plans]
+        return [_held(folder) for folder in folders(self._clusters)]
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -167,6 +168,14 @@ class ProcessDriver:
             subprocess.run(
                 command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True
             )
+
+
+def _held(folder: Folder) -> Held:
+    plan = _json(folder.path / "plan.json")
+    if plan is None:
+        return Held(folder.path.name)
+    lives = (folder.path / "up").exists() and folder.is_kept
+    return Held(folder.path.name, plan["cluster_uid"], plan["head_uid"] if lives else None)
 
 
 async def _until(condition: Callable[[], object], seconds: float) -> bool:

@@ -31,7 +31,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         database = url_on(request.param, folder)
         url = runner.run(database.__aenter__())
         try:
-            with world_on(folder, url, DARTJOBS_SYNC_FULL_PASS="PT1S") as made:
+            with world_on(folder, url, DARTJOBS_SYNC_FULL_PASS="PT1S", DARTJOBS_SYNC_SWEEP_GRACE="PT0S") as made:
                 (folder / "processes" / "pauses").mkdir(parents=True)
                 yield made
         finally:
