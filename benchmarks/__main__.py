@@ -66,7 +66,7 @@ async def _run(name: str, effort: Effort, *, save: bool) -> int:
         print(f"{name} FAILED: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         lines.append(f"failed here: {type(error).__name__}")
     if save and not (effort.brief or failed):
-        results.save(name, _summary(module), head, lines)
+        results.save(results.RESULTS, name, _summary(module), head, lines)
     return failed
 
 

@@ -12,13 +12,13 @@ in brackets; a ratio is ours to theirs, over interleaved pairs where both were m
 """
 
 
-def save(name: str, summary: str, head: str, lines: list[str]) -> None:
+def save(path: Path, name: str, summary: str, head: str, lines: list[str]) -> None:
     """Put a benchmark's section into the file in place of its last one."""
-    sections = _sections(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    sections = _sections(path.read_text(encoding="utf-8")) if path.exists() else {}
     figures = "\n".join(f"- {line}" for line in lines)
     sections[name] = f"{summary}\n\n`python -m benchmarks {name}`, {head}\n\n{figures}\n"
     body = "\n".join(f"## {title}\n{sections[title]}" for title in sorted(sections))
-    RESULTS.write_text(f"{_HEAD}\n{body}", encoding="utf-8")
+    path.write_text(f"{_HEAD}\n{body}", encoding="utf-8")
 
 
 def _sections(text: str) -> dict[str, str]:

@@ -26,35 +26,37 @@ _AND_STAYS = _SAYS_WHEN[:-1] + '; time.sleep(600)"'
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Wall-clock seconds of one job on one fresh head."""
+    """Wall-clock seconds of the first job of a fresh head."""
 
     whole: float
-    """From the call of `submit` to the driver's first line."""
+    """From the call that asks for it, the head's start included, to the driver's first line."""
     head: float
-    """Of that, from the head's start until its dashboard answered."""
-    ours_on_head: float
+    """Of that, from the start of the head until its dashboard answered."""
+    on_head: float
     """From there to the first line."""
-    ray_on_head: float
-    """From a submission by Ray's own API to the first line of that driver, on the same head."""
-
-    @property
-    def added(self) -> float:
-        """What is neither the head's start nor Ray's own."""
-        return self.whole - self.head - self.ray_on_head
+    warm: float = 0.0
+    """From a second submission, by Ray's own API, to the first line of that driver, on the same head."""
 
 
 async def run(effort: Effort) -> AsyncIterator[Figure]:
-    """Real Ray heads of `dartjobs up`; each is asked by Ray's API too, after our job and before it goes."""
+    """In turn: a job of `dartjobs up`, and `ray start --head` with the same job by Ray's API once that answers."""
+    ours: list[Run] = []
+    theirs: list[Run] = []
     with tempfile.TemporaryDirectory(prefix="bench-up-") as name:
         async with _platform(Path(name)) as url, AsyncClient(url, user="bench") as client:
-            runs = [await _one(client, Path(name) / "data") for _ in range(effort.of(7, 1))]
-    added = Samples([one.added for one in runs], "s")
-    yield Figure("added to a cold start", added, None, at_most(1.5, "s"), "submit to first line, less head and Ray")
-    ours, theirs = Samples([one.ours_on_head for one in runs], "s"), Samples([one.ray_on_head for one in runs], "s")
-    yield Figure("dashboard answers to first line", ours, ("Ray's API on the same head", theirs))
-    yield Figure("added on the head", Samples([one.ours_on_head - one.ray_on_head for one in runs], "s"))
-    yield Figure("the head's own start", Samples([one.head for one in runs], "s"), note="Ray's, not ours")
-    yield Figure("whole cold start", Samples([one.whole for one in runs], "s"))
+            for _ in range(effort.of(7, 1)):
+                ours.append(await _ours(client, Path(name) / "data"))
+                theirs.append(await _theirs(Path(name)))
+    beat = ("ray start, then Ray's API", Samples([one.whole for one in theirs], "s"))
+    yield Figure("cold start to the first line", Samples([one.whole for one in ours], "s"), beat)
+    added = Samples([mine.whole - other.whole for mine, other in zip(ours, theirs, strict=True)], "s")
+    yield Figure("added to a cold start", added, None, at_most(1.5, "s"))
+    on_head = Samples([one.on_head for one in ours], "s")
+    beat = ("Ray's API, first job of its head", Samples([one.on_head for one in theirs], "s"))
+    yield Figure("dashboard answers to first line", on_head, beat, note="Ray's agent comes up meanwhile, in both")
+    heads = ("ray start", Samples([one.head for one in theirs], "s"))
+    yield Figure("the head's start, until its dashboard answers", Samples([one.head for one in ours], "s"), heads)
+    yield Figure("Ray's API, second job on our head", Samples([one.warm for one in ours], "s"))
 
 
 @contextlib.asynccontextmanager
@@ -73,7 +75,7 @@ async def _platform(folder: Path) -> AsyncIterator[str]:
         await up.wait()
 
 
-async def _one(client: AsyncClient, data: Path) -> Run:
+async def _ours(client: AsyncClient, data: Path) -> Run:
     begin = time.time()
     handle = await client.submit(entrypoint=_AND_STAYS, head={"cpu": 1, "memory": "1Gi"}, timeouts={"job": "10m"})
     folder = data / "clusters" / f"{handle.id}-1"
@@ -82,10 +84,18 @@ async def _one(client: AsyncClient, data: Path) -> Run:
     url = f"http://127.0.0.1:{cluster['dashboard_port']}"
     answered = await ray_head.until_answers(url, headers=_auth(cluster))
     first = await _first_line(client, handle.id)
-    theirs = await _ray(url, _auth(cluster))
+    warm = await _ray(url, _auth(cluster))
     await client.stop(handle.id)
     await _until_gone(folder)
-    return Run(first - begin, answered - head_begin, first - answered, theirs)
+    return Run(first - begin, answered - head_begin, first - answered, warm)
+
+
+async def _theirs(folder: Path) -> Run:
+    begin = time.time()
+    async with ray_head.head(folder) as url:
+        answered = time.time()
+        on_head = await _ray(url, {})
+        return Run(answered - begin + on_head, answered - begin, on_head)
 
 
 async def _first_line(client: AsyncClient, job_id: str) -> float:
