@@ -86,7 +86,9 @@ class Service:
     def ledger(self) -> Ledger:
         """What it reads and records with now."""
         assert self.lease is not None
-        return Ledger(self.platform, self.lease, Room({}))
+        ledger = Ledger(self.platform, self.lease, Room({}))
+        ledger.actor = self.name  # so that history tells the two apart
+        return ledger
 
     def actor(self, ledger: Ledger) -> Actor:
         """What it acts with now."""
@@ -112,6 +114,7 @@ class Simulation:
         self.world = World()
         self.platform = parts_of(database, MemoryBus(), open_store("memory://"))
         self.services = [Service(self, "sync-a"), Service(self, "sync-b")]
+        self.controller = Service(self, "controller")
         self.jobs: list[str] = []
         self.log: list[logging.LogRecord] = []
 
@@ -179,13 +182,14 @@ class Simulation:
             await asyncio.wait([task])
             self._ended(service, task)
 
-    async def control(self) -> None:
-        """A controller starts, takes the lease, makes one pass, and is gone."""
+    async def control(self, fault: Fault | None = None, after: int = 0) -> None:
+        """The controller starts, takes its lease, makes one pass, and is gone."""
+        if self.controller.paused is not None:
+            await self.go_on(self.controller)
         take = partial(leases.acquire, name=leases.CONTROLLER, holder="controller", duration=LEASE)
         lease = await self.platform.database.write(take)
         assert lease is not None
-        await Queue(self.platform, lease).look()
-        await Lost(self.platform, lease).look()
+        await self._do(self.controller, self._control(lease), fault, after)
 
     async def declare_lost(self) -> None:
         """An operator gives the cluster up."""
@@ -212,7 +216,7 @@ class Simulation:
 
     async def heal(self, rounds: int = 120) -> bool:
         """Let the world allow everything, and serve until nothing is left to do; whether that came."""
-        for service in self.services:
+        for service in (*self.services, self.controller):
             await self.go_on(service)
         await self.readmit()
         self.clock.now += LEASE
@@ -244,6 +248,10 @@ class Simulation:
             await service.look(wakeup.attempt_id)
             await service.platform.database.write(partial(wakeups.delete_wakeup, cluster=CLUSTER, wakeup=wakeup))
 
+    async def _control(self, lease: Lease) -> None:
+        await Queue(self.controller.platform, lease).look()
+        await Lost(self.controller.platform, lease).look()
+
     async def _sweep(self, service: Service) -> None:
         held = await service.driver.inventory()
         live = set(await self.platform.database.read(partial(placement.live_ids, cluster=CLUSTER)))
@@ -273,7 +281,7 @@ class Simulation:
 
 async def _read_all(conn: AsyncConnection) -> Facts:
     rows = {}
-    for table in (tables.jobs, tables.attempts, tables.transitions, tables.wakeups, tables.evidence):
+    for table in (tables.jobs, tables.attempts, tables.transitions, tables.wakeups, tables.evidence, tables.leases):
         statement = select(table).order_by(*table.primary_key.columns)
         rows[table.name] = [dict(row._mapping) for row in await conn.execute(statement)]
     return Facts(rows)

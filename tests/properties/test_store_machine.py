@@ -20,8 +20,8 @@ from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import INITIAL, JobState, Pair, ResourceState, is_legal_move
 from dartjobs.store import tables
 from tests.fakes.engines import url_on
-from tests.properties.faults import Fault
-from tests.properties.simulation import LEASE, Facts, Service, Simulation, open_simulation
+from tests.properties.faults import CrashError, Fault
+from tests.properties.simulation import CLUSTER, LEASE, Facts, Service, Simulation, open_simulation
 
 SPECS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -38,7 +38,8 @@ SECONDS_OF_STEPS = [timedelta(seconds=seconds) for seconds in (0.1, 1, 5, 16, 40
 PLACES = st.integers(0, 99)
 """An index into what there is, taken modulo its length."""
 WORK = ["look", "look", "look", "claim", "answer", "sweep", "crash"]
-CHANGES = ["starts", "ends", "ends", "fails", "dies", "replaced", "broken", "silent", "deleted", "network"]
+MEANWHILE = ["stop", "stop", "requeue", "give up", "takeover", "takeover"]
+CHANGES = ["forgets", "starts", "ends", "ends", "fails", "dies", "replaced", "broken", "silent", "deleted", "network"]
 _FINAL = {state.value for state in JobState if state.is_final}
 
 
@@ -108,10 +109,11 @@ class StoreMachine(RuleBasedStateMachine):
         if self.sim.services[which].paused is None:
             self.do(self.sim.take_lease(self.sim.services[which]))
 
-    @precondition(lambda self: any(one.paused for one in self.sim.services))
-    @rule(which=st.integers(0, 1))
+    @precondition(lambda self: self.stopped_ones())
+    @rule(which=PLACES)
     def go_on(self, which: int) -> None:
-        self.do(self.sim.go_on(self.sim.services[which]))
+        stopped = self.stopped_ones()
+        self.do(self.sim.go_on(stopped[which % len(stopped)]))
 
     @precondition(lambda self: self.up())
     @rule(which=PLACES, what=st.sampled_from(WORK), place=PLACES, fault=FAULTS, after=AFTER)
@@ -139,9 +141,45 @@ class StoreMachine(RuleBasedStateMachine):
             for attempt_id in self.sim.world.heads if starts else ():
                 self.sim.world.runner_starts(attempt_id, told=True)
 
-    @rule()
-    def control(self) -> None:
-        self.do(self.sim.control())
+    @precondition(lambda self: self.up())
+    @rule(place=PLACES, after=st.integers(0, 3), meanwhile=st.sampled_from(MEANWHILE), first=st.sampled_from(CHANGES))
+    def stand_still(self, place: int, after: int, meanwhile: str, first: str) -> None:
+        """Something happens, somebody looks, is stopped between reading and writing, and much happens meanwhile."""
+        service, ids = self.up()[0], sorted(self.before)
+        self.world_changes(place, first, told=False)
+        self.do(self.sim.look(service, ids[place % len(ids)], Fault.PAUSE, after))
+        self.nothing_is_wrong()
+        if meanwhile == "takeover":
+            self.take_lease(1 - self.sim.services.index(service), late=True)
+            self.serve(0, 2, starts=True)
+        else:
+            self.ask(place, meanwhile)
+        self.nothing_is_wrong()
+        self.do(self.sim.go_on(service))
+
+    @precondition(lambda self: self.up())
+    @rule(after=st.integers(0, 1), passed=st.sampled_from(SECONDS_OF_STEPS[-2:]))
+    def the_controller_stands_still(self, after: int, passed: timedelta) -> None:
+        """Between deciding about what is queued and writing it; meanwhile it is claimed."""
+        self.submit("limited")
+        self.time_passes(passed)
+        self.control(Fault.PAUSE, after)
+        self.nothing_is_wrong()
+        self.serve(0, 1, starts=False)
+        self.nothing_is_wrong()
+        self.do(self.sim.go_on(self.sim.controller))
+
+    @precondition(lambda self: self.up())
+    @rule(place=PLACES)
+    def ray_forgets_a_driver_that_ran(self, place: int) -> None:
+        """Before anybody heard of its start."""
+        for what in ("starts", "forgets"):
+            self.world_changes(place, what, told=False)
+        self.serve(0, 2, starts=True)
+
+    @rule(fault=FAULTS, after=AFTER)
+    def control(self, fault: Fault | None, after: int) -> None:
+        self.do(self.sim.control(fault, after))
 
     # The world
 
@@ -168,6 +206,7 @@ class StoreMachine(RuleBasedStateMachine):
     def nothing_is_wrong(self) -> None:
         facts: Facts = self.do(self.sim.facts())
         attempts = {row["id"]: row for row in facts.of(tables.attempts)}
+        self.check_writers(facts)
         for attempt_id, row in attempts.items():
             self.check_attempt(row, [one for one in facts.of(tables.transitions) if one["attempt_id"] == attempt_id])
         assert self.before.keys() <= attempts.keys()
@@ -176,6 +215,14 @@ class StoreMachine(RuleBasedStateMachine):
             self.check_job(row, [one for one in attempts.values() if one["job_id"] == row["id"]])
         assert max(Counter(self.sim.world.ledger).values(), default=0) <= 1, self.sim.world.ledger
         assert self.faulty.messages == []
+
+    def check_writers(self, facts: Facts) -> None:
+        """What a Sync Service wrote in this step it wrote under the cluster's lease."""
+        holders = {row["name"]: row["holder"] for row in facts.of(tables.leases)}
+        for move in facts.of(tables.transitions):
+            old = self.before.get(move["attempt_id"])
+            if move["actor"].startswith("sync") and move["version"] > (old["version"] if old else 0):
+                assert move["actor"] == holders[CLUSTER], "a write after the lease was lost"
 
     def check_attempt(self, row: dict[str, Any], moves: list[dict[str, Any]]) -> None:
         pair = INITIAL
@@ -225,6 +272,9 @@ class StoreMachine(RuleBasedStateMachine):
             self.runner.close()
             shutil.rmtree(self.folder)
 
+    def stopped_ones(self) -> list[Service]:
+        return [one for one in (*self.sim.services, self.sim.controller) if one.paused is not None]
+
     def up(self) -> list[Service]:
         return [one for one in self.sim.services if one.is_up]
 
@@ -237,7 +287,8 @@ class Faulty(logging.Handler):
         self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if "fault of the platform" in record.getMessage():
+        crashed = record.exc_info is not None and isinstance(record.exc_info[1], CrashError)
+        if "fault of the platform" in record.getMessage() and not crashed:
             self.messages.append(self.format(record))
 
 

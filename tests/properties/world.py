@@ -53,7 +53,10 @@ class World:
     # What happens by itself
 
     def change(self, what: str, attempt_id: str, *, told: bool) -> None:
-        """One of these to one attempt; `told`: the gateway hears of it, or, of a head, that it answers."""
+        """One of these to one attempt; `told`: the gateway hears of it, or, of a head, that it answers.
+
+        It "forgets" where Ray starts anew within a head that lives on.
+        """
         match what:
             case "starts":
                 self.runner_starts(attempt_id, told=told)
@@ -65,6 +68,8 @@ class World:
                 self.head_is_replaced(attempt_id)
             case "broken":
                 self.head_fails(attempt_id)
+            case "forgets":
+                self.heads[attempt_id].job = RayJob(RayJobStatus.ABSENT)
             case "silent":
                 self.heads[attempt_id].answers = told
             case _:
