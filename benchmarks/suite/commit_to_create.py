@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
@@ -78,7 +79,7 @@ async def _submissions(url: str, created: dict[str, float], count: int) -> list[
         await _until(lambda job=job: job in created)  # type: ignore[misc]
         if number >= 3:
             delays.append(max(0.0, created[job] - at))
-        await asyncio.sleep(0.05 + (number * 0.037) % 0.3)
+        await asyncio.sleep(random.uniform(0.05, 0.65))
     connection.close()
     return delays
 
