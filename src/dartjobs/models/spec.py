@@ -39,6 +39,10 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
+    def __hash__(self) -> int:
+        """One for all of a class: pydantic copies a default that has none, deeply and for each job."""
+        return hash(type(self))
+
 
 class RuntimeEnv(Strict):
     """The part of Ray's runtime_env that a job may ask for."""
