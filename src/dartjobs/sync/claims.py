@@ -26,14 +26,10 @@ class Claims:
     def __init__(self, platform: Platform, lease: Lease, watch: ClusterWatch, room: Room, actor: str) -> None:
         self._platform = platform
         self._lease = lease
-        self._watch = watch
+        self.watch = watch
         self._room = room
         self._actor = actor
         self._quarantined: dict[str, float] = {}
-
-    def seen(self) -> None:
-        """The cluster answered now."""
-        self._watch.seen()
 
     async def claim(self, found: Callable[[str], None]) -> None:
         """Claim until nothing more fits; `found` is called with each attempt that was taken.
@@ -42,8 +38,8 @@ class Claims:
             StaleError: the lease is lost.
             UnavailableError: the database is away.
         """
-        while self._watch.is_fresh and self._watch.registration is not None:
-            view = self._room.view(self._watch.registration)
+        while self.watch.is_fresh and self.watch.registration is not None:
+            view = self._room.view(self.watch.registration)
             if view.free.cpu <= 0 or view.free.memory <= 0:
                 return
             read = partial(placement.queue, limit=_AT_ONCE, room=view.free)

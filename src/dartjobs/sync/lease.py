@@ -28,6 +28,7 @@ class ClusterWatch:
         self.registration: Registration | None = None
         """What the cluster last said of itself."""
         self._seen_at = -1e9
+        self._lists = True
         self._platform = platform
         self._driver = driver
         self._settings = settings
@@ -56,6 +57,12 @@ class ClusterWatch:
         """It answered now."""
         self._seen_at = time.monotonic()
 
+    def lists(self, *, answers: bool) -> None:
+        """Whether it says what it holds: one that does not is unreachable, whatever else it answers."""
+        self._lists = answers
+        if answers:
+            self.seen()
+
     @property
     def is_fresh(self) -> bool:
         """Whether it was seen so lately that new work may be claimed for it."""
@@ -72,7 +79,7 @@ class ClusterWatch:
         except DriverError as error:
             _log.warning("cluster %s cannot be seen: %s", self._settings.cluster, error)
             return False
-        return True
+        return self._lists
 
 
 @asynccontextmanager

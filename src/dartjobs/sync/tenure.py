@@ -26,6 +26,7 @@ from dartjobs.sync.sweep import Sweeper
 _log = logging.getLogger(__name__)
 _AFTER_A_FAULT = timedelta(seconds=30)
 _AFTER_A_BREAK = timedelta(seconds=1)
+_INVENTORY_SECONDS = 30.0
 
 
 class Tenure:
@@ -35,6 +36,7 @@ class Tenure:
         self._actor = actor
         self._ledger = ledger
         self._claims = claims
+        self._watch = claims.watch
         self._settings = settings
         self._policy = policy
         self._cluster = actor.lease.name
@@ -112,11 +114,13 @@ class Tenure:
 
     async def _inventory(self) -> list[Held]:
         try:
-            held = await self._actor.driver.inventory()
-        except DriverError as error:
+            async with asyncio.timeout(_INVENTORY_SECONDS):
+                held = await self._actor.driver.inventory()
+        except (DriverError, TimeoutError) as error:
             _log.warning("what cluster %s holds cannot be seen: %s", self._cluster, error)
+            self._watch.lists(answers=False)
             return []
-        self._claims.seen()
+        self._watch.lists(answers=True)
         for attempt_id in self._survey.changed(held):
             self._agenda.add(attempt_id)
         return held
