@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, Update, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dartjobs.core.retries import REQUEUES, retry_at
@@ -124,11 +125,11 @@ async def claim_many(conn: AsyncConnection, lease: Lease, attempt_ids: Sequence[
     at, blind = await now(conn), await _blind_seconds(conn, lease.name)
     move = Move(Pair(ResourceState.CREATING, JobState.WAITING), Reason.CLAIMED)
     values = _values_of(move, at) | {"cluster": lease.name, "blind_at_entry": blind}
-    taken = []
-    for one in ids:
-        mine = (attempts.c.id == one) & (attempts.c.version == wanted[one].version) & _is_queued()
-        result = await conn.execute(update(attempts).where(mine).values(version=wanted[one].version + 1, **values))
-        taken += [one] * result.rowcount
+    taken = sorted(one for one, version in (await _lock_attempts(conn, ids)).items() if version == wanted[one].version)
+    mine = attempts.c.id.in_(taken) & _is_queued()
+    result = await conn.execute(update(attempts).where(mine).values(version=attempts.c.version + 1, **values))
+    if result.rowcount != len(taken):
+        raise StaleError
     from_pair = Pair(ResourceState.QUEUED, JobState.WAITING)
     await _insert_transitions(conn, [_transition(wanted[one], from_pair, move, actor=actor, at=at) for one in taken])
     return taken
@@ -177,7 +178,9 @@ async def record_changes(
     await check_lease(conn, lease)
     writes = [one for one in changes if not isinstance(one, Answered)]
     locked = await _lock_jobs(conn, {one.attempt.job_id for one in writes if one.locks_job})
-    batch = _Batch(conn, actor, await now(conn), await _blind_seconds(conn, lease.name), locked)
+    versions = await _lock_attempts(conn, {one.attempt.id for one in writes})
+    context = _Context(actor, await now(conn), await _blind_seconds(conn, lease.name))
+    batch = _Batch(conn, context, locked, versions)
     results: dict[int, Exception | None] = {}
     for one in sorted(writes, key=lambda write: write.attempt.id):
         results[id(one)] = await batch.write(one)
@@ -186,17 +189,30 @@ async def record_changes(
     return [results.get(id(one)) for one in changes]
 
 
+class _Context(NamedTuple):
+    """What the changes of one transaction share."""
+
+    actor: str
+    at: datetime
+    blind: float
+
+
 class _Batch:
-    """Changes of one transaction, under one moment."""
+    """Changes of one transaction, under one moment, with the rows of their jobs and attempts locked."""
 
     def __init__(
-        self, conn: AsyncConnection, actor: str, at: datetime, blind: float, jobs_: dict[str, dict[str, Any]]
+        self,
+        conn: AsyncConnection,
+        context: _Context,
+        locked: dict[str, dict[str, Any]],
+        versions: dict[str, int],
     ) -> None:
         self._conn = conn
-        self._actor = actor
-        self._at = at
-        self._blind = blind
-        self._jobs = jobs_
+        self._actor, self._at, self._blind = context
+        self._jobs = locked
+        self._versions = versions
+        self._updates: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        """By the columns that are set: one statement for each."""
         self._transitions: list[dict[str, Any]] = []
         self._finished: list[str] = []
 
@@ -207,15 +223,22 @@ class _Batch:
             case Recorded(view, move):
                 return await self._move(view, move)
             case Marked(column=column):
-                return None if await self._update(attempt, {column: self._at}) else StaleError()
+                return None if self._update(attempt, {column: self._at}) else StaleError()
             case Intended(intent=intent):
                 job = self._jobs.get(attempt.job_id)
                 if not _may_run(job) or (job is not None and job["requeue_attempt"] == attempt.number):
                     return StaleError()
-                return None if await self._update(attempt, _intent_values(intent, self._at)) else StaleError()
+                return None if self._update(attempt, _intent_values(intent, self._at)) else StaleError()
 
     async def finish(self) -> None:
-        """The history, and the ends of jobs."""
+        """The attempts, their history, and the ends of jobs.
+
+        Raises:
+            StaleError: a row has changed under its lock.
+        """
+        for columns, rows in self._updates.items():
+            if (await self._conn.execute(_update_of(columns), rows)).rowcount != len(rows):
+                raise StaleError
         await _insert_transitions(self._conn, self._transitions)
         if self._finished:
             over = jobs.c.id.in_(self._finished)
@@ -230,7 +253,7 @@ class _Batch:
         if ends and (job is None or (move.reason in REQUEUES and job["stop_at"] is not None and view.stop is None)):
             return StaleError()  # a stop came in between, and is the end's reason
         values = _values_of(move, self._at, attempt) | {"blind_at_entry": self._blind}
-        if not await self._update(attempt, values | {"version": attempt.version + 1}):
+        if not self._update(attempt, values | {"version": attempt.version + 1}):
             return StaleError()
         before = _Before(attempt.id, attempt.job_id, attempt.number, attempt.version)
         self._transitions.append(_transition(before, attempt.pair, move, actor=self._actor, at=self._at))
@@ -251,9 +274,14 @@ class _Batch:
         mine = jobs.c.id == attempt.job_id
         await self._conn.execute(update(jobs).where(mine).values(latest=following["number"]))
 
-    async def _update(self, attempt: Attempt, values: dict[str, Any]) -> bool:
-        mine = (attempts.c.id == attempt.id) & (attempts.c.version == attempt.version)
-        return (await self._conn.execute(update(attempts).where(mine).values(values))).rowcount == 1
+    def _update(self, attempt: Attempt, values: dict[str, Any]) -> bool:
+        if self._versions.get(attempt.id) != attempt.version:
+            return False
+        del self._versions[attempt.id]  # one change of an attempt in a transaction
+        row = {f"set_{name}": value for name, value in values.items()}
+        row |= {"the_id": attempt.id, "the_version": attempt.version}
+        self._updates.setdefault(tuple(sorted(values)), []).append(row)
+        return True
 
 
 async def _one(conn: AsyncConnection, lease: Lease, change: Change, actor: str) -> None:
@@ -269,6 +297,23 @@ async def _lock_jobs(conn: AsyncConnection, job_ids: Iterable[str]) -> dict[str,
     columns = [jobs.c[name] for name in ("id", "stop_at", "stop_by", "stop_reason", "requeue_attempt")]
     rows = await conn.execute(select(*columns).where(jobs.c.id.in_(ids)).order_by(jobs.c.id).with_for_update())
     return {row.id: dict(row._mapping) for row in rows}
+
+
+async def _lock_attempts(conn: AsyncConnection, ids: Iterable[str]) -> dict[str, int]:
+    """The versions of these attempts, which nobody else changes until the end of the transaction."""
+    wanted = sorted(ids)
+    if not wanted:
+        return {}
+    columns = attempts.c.id, attempts.c.version
+    mine = select(*columns).where(attempts.c.id.in_(wanted)).order_by(attempts.c.id).with_for_update()
+    return {row.id: row.version for row in await conn.execute(mine)}
+
+
+@lru_cache(maxsize=128)
+def _update_of(columns: tuple[str, ...]) -> Update:
+    """Set these columns of attempts that have the version that was read."""
+    mine = (attempts.c.id == bindparam("the_id")) & (attempts.c.version == bindparam("the_version"))
+    return update(attempts).where(mine).values({name: bindparam(f"set_{name}") for name in columns})
 
 
 async def _blind_seconds(conn: AsyncConnection, cluster: str) -> float:
