@@ -51,14 +51,14 @@ def faults_of_submission(accepted: Iterable[str], submitted: Sequence[Work], tol
 
 
 def faults_of_job(told: Told, work: Work, ledger: Ledger, *, strict: bool) -> list[str]:
-    """Everything that is wrong with one job; `strict` where nothing but its own doing may end it."""
+    """Everything that is wrong with one job; `strict` where nothing but its own doing ends an attempt."""
     job = told.job
     attempts = {event.attempt_id for event in told.events}
     faults = [*_faults_of_moves(told), *_faults_of_end(told)]
     faults += [f"{one} was started {ledger.starts[one]} times" for one in attempts if ledger.starts[one] > 1]
     faults += [f"{one} ended {len(ledger.ends[one])} times" for one in attempts if len(ledger.ends[one]) > 1]
     faults += _faults_of_outcome(told, ledger)
-    if strict and job.job_state is not ENDS[work.kind]:
+    if job.job_state is not ENDS[work.kind]:
         faults.append(f"{job.job_state} ({job.attempt.reason}: {job.attempt.message}) though it {work.kind}")
     if strict and work.kind is Kind.IS_RETRIED and job.attempt.number != 2:
         faults.append(f"{job.attempt.number} attempts instead of 2")

@@ -58,13 +58,15 @@ class Work:
 
     def spec(self, ledger: Path, round_name: str, *, ray: bool) -> dict[str, Any]:
         """The job's specification."""
-        size = {"cpu": "500m", "memory": "1Gi"} if ray else {"cpu": 1, "memory": "1Gi"}
+        retries = {"user": 1} if self.kind is Kind.IS_RETRIED else {}
+        if ray:
+            retries["infrastructure"] = 5  # a busy machine ends a head of Ray now and then
         return {
             "name": f"chaos-{self.kind}",
             "entrypoint": self._script(ledger, ray=ray),
-            "head": size,
+            "head": {"cpu": 1, "memory": "1Gi"},
             "stop_grace_period": 1,
-            "retries": {"user": 1} if self.kind is Kind.IS_RETRIED else {},
+            "retries": retries,
             "labels": {"round": round_name, "kind": self.kind.value, "work": self.key},
         }
 
