@@ -1,14 +1,18 @@
 """What a session on MySQL or MariaDB is set to, and what it costs."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dartjobs.store import leases
 from dartjobs.store.database import Database
-from tests.fakes.engines import SERVERS, database_on
+from tests.fakes.engines import SERVERS, database_on, open_database, url_on
 
 
 @pytest.fixture(params=SERVERS)
@@ -59,3 +63,29 @@ async def test_every_column_of_text_compares_byte_by_byte(database: Database) ->
 
     [found] = await database.read(collations)
     assert found in {"utf8mb4_0900_bin", "utf8mb4_nopad_bin"}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_a_process_that_stands_still_in_a_transaction_keeps_its_locks_for_a_bounded_time(
+    server: str, tmp_path: Path
+) -> None:
+    """As one that SIGSTOP stopped between two statements: the server ends its transaction, another takes the lease."""
+    holds, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def stand_still(conn: AsyncConnection) -> None:
+        await leases.lock_lease(conn, "local")
+        holds.set()
+        await goes_on.wait()
+        await leases.lock_lease(conn, "local")
+
+    async with url_on(server, tmp_path) as url:
+        stopped, other = open_database(url, idle_timeout=2), open_database(url)
+        take = partial(leases.acquire, name="local", duration=timedelta(0))
+        await other.write(partial(take, holder="first"))
+        standing = asyncio.create_task(stopped.write(stand_still))
+        await holds.wait()
+        assert await other.write(partial(take, holder="second")) is not None
+        goes_on.set()
+        await standing
+        await stopped.close()
+        await other.close()

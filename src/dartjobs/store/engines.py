@@ -23,7 +23,7 @@ WRITE = "dartjobs_write"
 """Execution option: the transaction may write."""
 _SQLITE_LOCK_SECONDS = 30.0
 _SESSION = (
-    "SET SESSION time_zone='+00:00', innodb_lock_wait_timeout={lock_timeout}, "
+    "SET SESSION time_zone='+00:00', innodb_lock_wait_timeout={lock_timeout}, wait_timeout={idle_timeout}, "
     "sql_mode='STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
 )
 
@@ -34,6 +34,7 @@ class Engines:
     def __init__(self, settings: DatabaseSettings) -> None:
         url = settings.url.get_secret_value()
         self._distrusted_at = 0.0
+        self._idle_seconds = settings.idle_timeout / 2
         self.is_sqlite = url.startswith("sqlite")
         if self.is_sqlite:
             self.writer = self.reader = create_async_engine(url, **_pool(settings))
@@ -57,13 +58,18 @@ class Engines:
     def _watch(self, engine: AsyncEngine) -> None:
         @event.listens_for(engine.sync_engine, "connect")
         def _on_connect(_connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
-            entry.info["since"] = time.monotonic()
+            entry.info["since"] = entry.info["used"] = time.monotonic()
+
+        @event.listens_for(engine.sync_engine, "checkin")
+        def _on_checkin(_connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+            entry.info["used"] = time.monotonic()
 
         @event.listens_for(engine.sync_engine, "checkout")
         def _on_checkout(
             _connection: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection
         ) -> None:
-            if entry.info["since"] <= self._distrusted_at:
+            idle = time.monotonic() - entry.info["used"]
+            if entry.info["since"] <= self._distrusted_at or idle > self._idle_seconds:
                 raise DisconnectionError
 
         @event.listens_for(engine.sync_engine, "handle_error")
@@ -88,7 +94,7 @@ def _connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "charset": "utf8mb4",
         "connect_timeout": settings.connect_timeout,
-        "init_command": _SESSION.format(lock_timeout=settings.lock_timeout),
+        "init_command": _SESSION.format(lock_timeout=settings.lock_timeout, idle_timeout=settings.idle_timeout),
     }
     if settings.tls_ca is not None:
         context = ssl.create_default_context(cafile=settings.tls_ca)

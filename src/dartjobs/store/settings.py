@@ -24,6 +24,12 @@ class DatabaseSettings(BaseSettings):
     )
     connect_timeout: int = Field(default=5, ge=1, description="Seconds to wait for the server to take a connection.")
     lock_timeout: int = Field(default=5, ge=1, description="Seconds to wait for a row that another transaction holds.")
+    idle_timeout: int = Field(
+        default=10,
+        ge=2,
+        description="Seconds after which the server ends a session that asks for nothing: a process that stands still "
+        "in the middle of a transaction keeps its locks for no longer. Below the leases' duration.",
+    )
     transaction_timeout: float = Field(
         default=15.0, gt=0, description="Seconds for one run of a transaction; not on SQLite."
     )
