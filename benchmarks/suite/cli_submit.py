@@ -1,5 +1,6 @@
 """`dartjobs submit` of code that has not changed, from its start to its exit, beside `ray job submit`."""
 
+import asyncio
 import os
 import random
 import tempfile
@@ -15,6 +16,8 @@ from benchmarks.process import child
 _TREES = {"20 files, 40 KiB": (20, 2 * 1024), "1,200 files, 48 MiB": (1_200, 40 * 1024)}
 """Number and size of the files."""
 _LONG_AGO = 1_700_000_000
+_SETTLED = 3.0
+"""Seconds after which nobody has to doubt that a file of this age is what it was."""
 
 
 async def run(effort: Effort) -> AsyncIterator[Figure]:
@@ -26,6 +29,7 @@ async def run(effort: Effort) -> AsyncIterator[Figure]:
             async with child("benchmarks.children.platform", config) as (_, urls):
                 for title, (files, size) in _TREES.items():
                     tree = _tree(folder / f"tree-{files}", files, size)
+                    await asyncio.sleep(_SETTLED)
                     yield await _in(tree, title, urls["api"], head, effort)
 
 
