@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from dartjobs.core.queueing import Capacity
 from dartjobs.core.world import Observation
@@ -51,8 +51,7 @@ class Submission:
     intent: SubmitIntent
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """An attempt of which the cluster holds something, in few words: any change of them is worth a look."""
 
     attempt_id: str

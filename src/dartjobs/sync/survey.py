@@ -17,4 +17,5 @@ class Survey:
         before, self._before = self._before, now
         if before is None:
             return set()
-        return {one for one in now.keys() | before.keys() if now.get(one) != before.get(one)}
+        came_or_changed = {one for one, held_now in now.items() if before.get(one) != held_now}
+        return came_or_changed | (before.keys() - now.keys())
