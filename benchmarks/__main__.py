@@ -9,6 +9,8 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+import uvloop
+
 from benchmarks import machine, results, suite
 from benchmarks.effort import Effort
 from benchmarks.figures import Figure
@@ -34,7 +36,8 @@ def main() -> int:
         return 0
     names = known if asked.all else asked.names
     print(f"# {machine.head()}", flush=True)
-    return max(asyncio.run(_run(name, Effort(brief=asked.brief), save=asked.save)) for name in names)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return max(runner.run(_run(name, Effort(brief=asked.brief), save=asked.save)) for name in names)
 
 
 def _arguments(known: list[str]) -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as cheap as Python has it, because it shares two cores with the server that it loads."""
+"""HTTP/1.1 as cheap as Python has it, because it shares the cores with the server that it loads."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -59,8 +59,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport, self._buffer = transport, bytearray()
+        self._transport, self._buffer = cast("asyncio.Transport", transport), bytearray()
 
     def data_received(self, data: bytes) -> None:
         """Answer the waiting call once the answer is whole."""

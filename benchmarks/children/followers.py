@@ -5,10 +5,11 @@ import json
 import re
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 
 from benchmarks import http
 from benchmarks.children.lines import answer_lines, say
+from dartjobs.cli.servers.serving import run
 
 _LINE = re.compile(rb"@(\d+)@")
 _AT_ONCE = 50
@@ -25,8 +26,7 @@ class Follower(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask at once."""
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(self._request)
+        cast("asyncio.Transport", transport).write(self._request)
 
     def data_received(self, data: bytes) -> None:
         """Look at whole lines only."""
@@ -60,4 +60,4 @@ async def main(config: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(json.loads(sys.argv[1])))
+    run(main(json.loads(sys.argv[1])))
