@@ -17,9 +17,11 @@ from pathlib import Path
 from testbed.errors import TestbedError
 
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-_MIRROR = "http://deb.debian.org"
 _COMPLETE = ".complete"
 _APT_SECONDS = 900
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dartjobs-testbed"
+"""Where unpacked packages are kept, a folder a version, by the XDG rules as they were when this was loaded: a test that
+gives its programs another cache does not unpack half a gigabyte again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +42,9 @@ def unpacked(recipe: Recipe) -> Path:
     Raises:
         TestbedError: this machine has no apt, or Debian's servers cannot be reached.
     """
-    cache = cache_folder()
-    cache.mkdir(parents=True, exist_ok=True)
-    with _locked(cache / f"{recipe.name}.lock"):
-        return _newest(cache, recipe) or _fetch(cache, recipe)
-
-
-def cache_folder() -> Path:
-    """Where unpacked packages are kept, a folder a version: `~/.cache/dartjobs-testbed`, by the XDG rules."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dartjobs-testbed"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with _locked(CACHE / f"{recipe.name}.lock"):
+        return _newest(CACHE, recipe) or _fetch(CACHE, recipe)
 
 
 def command(root: Path, program: str, *arguments: str) -> list[str]:
@@ -93,11 +89,29 @@ def _fetch(cache: Path, recipe: Recipe) -> Path:
         return final
 
 
+def _mirror() -> str:
+    """Where this machine's own apt gets Debian from, or what `DARTJOBS_TESTBED_MIRROR` names; ends with a slash.
+
+    Raises:
+        TestbedError: its apt knows no Debian.
+    """
+    given = os.environ.get("DARTJOBS_TESTBED_MIRROR")
+    if given:
+        return given.rstrip("/") + "/"
+    known = _run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"])
+    found = [uri.removesuffix("debian/") for uri in known.split() if uri.endswith("/debian/")]
+    if not found:
+        msg = "this machine's apt knows no mirror of Debian: name one in DARTJOBS_TESTBED_MIRROR"
+        raise TestbedError(msg)
+    return found[0]
+
+
 def _download(work: Path, recipe: Recipe) -> list[Path]:
     for folder in ("lists/partial", "archives/partial", "parts"):
         (work / folder).mkdir(parents=True)
     (work / "status").touch()
-    sources = [f"deb [signed-by={_KEYRING}] {_MIRROR}/{suite} main\n" for suite in recipe.suites]
+    mirror = _mirror()
+    sources = [f"deb [signed-by={_KEYRING}] {mirror}{suite} main\n" for suite in recipe.suites]
     (work / "sources.list").write_text("".join(sources))
     options = {
         "Dir::State": work,
