@@ -24,7 +24,7 @@ demo: setup ## Run a real hyper-parameter search on a platform of its own, then 
 	$(BIN)/python demo/run.py
 
 bench: setup ## Measure everything on durable servers of its own: half an hour, on a machine with nothing else to do.
-	$(BIN)/python -m testbed --folder .bench up --durable
+	$(BIN)/python -m testbed --folder .bench up --durable --keep
 	eval "$$($(BIN)/python -m testbed --folder .bench env)" && $(BIN)/python -m benchmarks --all $(BENCH); \
 		code=$$?; $(BIN)/python -m testbed --folder .bench down; exit $$code
 

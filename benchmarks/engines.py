@@ -46,7 +46,8 @@ async def make(engine: str, folder: Path, name: str, *, migrated: bool = True) -
     """Make a database, if need be, and bring its schema to this version; answers its URL."""
     url = f"sqlite+aiosqlite:///{folder / name}.db"
     if engine != "sqlite":
-        await _on_server(engine, f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4")
+        if not await _on_server(engine, f"SHOW DATABASES LIKE '{name}'"):
+            await _on_server(engine, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
         url = f"{_server(engine)}/{name}"
     if migrated:
         database = open_database(url)
@@ -81,11 +82,11 @@ def _server(engine: str) -> str:
     return os.environ[_SERVERS[engine]].rstrip("/")
 
 
-async def _on_server(engine: str, statement: str) -> list[tuple[str, str]]:
+async def _on_server(engine: str, statement: str) -> list[tuple[str, ...]]:
     made = create_async_engine(_server(engine), isolation_level="AUTOCOMMIT")
     try:
         async with made.connect() as conn:
             result = await conn.execute(text(statement))
-            return [(str(row[0]), str(row[1])) for row in result] if result.returns_rows else []
+            return [tuple(str(one) for one in row) for row in result] if result.returns_rows else []
     finally:
         await made.dispose()
