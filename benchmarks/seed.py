@@ -40,7 +40,7 @@ class Seeded:
 
 
 async def running(database: Database, count: int) -> list[str]:
-    """Write running jobs of cluster `local`, whose runners count as heard for a day; the ids of their attempts."""
+    """Write running jobs of cluster `local`, which need a gateway that listens; the ids of their attempts."""
     at = await database.read(now)
     made = (Seeded(number, "anna", "train", {}, running=True, at=at) for number in range(count))
     return await write(database, made)
@@ -70,10 +70,8 @@ def _add(rows: dict[Table, list[dict[str, Any]]], job: Seeded) -> str:
         rows.setdefault(tables.job_labels, []).append(label)
     rows.setdefault(tables.attempts, []).append(_attempt(job_id, attempt_id, job) | _state(job))
     if job.running:
-        later = job.at + timedelta(days=1)
-        for kind, at, body in (("start", job.at, {"head_uid": HEAD, "pid": 1}), ("heartbeat", later, {})):
-            row = {"attempt_id": attempt_id, "kind": kind, "at": at, "body": body}
-            rows.setdefault(tables.evidence, []).append(row)
+        row = {"attempt_id": attempt_id, "kind": "start", "at": job.at, "body": {"head_uid": HEAD, "pid": 1}}
+        rows.setdefault(tables.evidence, []).append(row)
     return attempt_id
 
 

@@ -45,7 +45,7 @@ class InstantDriver:
     """Speaks `drivers.base.Driver`: a head answers as soon as it is created."""
 
     def __init__(self, reporter: Reporter) -> None:
-        self._held: set[str] = set()
+        self._held: dict[str, Held] = {}
         self._submitted: set[str] = set()
         self._reporter = reporter
         self.observed = 0
@@ -72,7 +72,7 @@ class InstantDriver:
     async def create(self, launch: Launch) -> None:
         """It is there at once."""
         self._reporter.tell("create", launch.attempt.id)
-        self._held.add(launch.attempt.id)
+        self._held[launch.attempt.id] = Held(launch.attempt.id, CLUSTER, HEAD)
 
     async def has_package(self, attempt: Attempt, ref: str) -> bool:
         """Every package is there."""
@@ -97,19 +97,19 @@ class InstantDriver:
     async def delete(self, attempt: Attempt, *, cluster_uid: str | None = None) -> None:
         """Gone at once."""
         del cluster_uid
-        self._held.discard(attempt.id)
+        self._held.pop(attempt.id, None)
         self._submitted.discard(attempt.id)
 
     async def inventory(self) -> list[Held]:
         """What was created and not deleted."""
-        return [Held(one, CLUSTER, HEAD) for one in self._held]
+        return list(self._held.values())
 
     async def close(self) -> None:
         """Nothing is open."""
 
     def hold(self, attempts: Sequence[str]) -> None:
         """Begin with these, running."""
-        self._held.update(attempts)
+        self._held.update((one, Held(one, CLUSTER, HEAD)) for one in attempts)
         self._submitted.update(attempts)
 
     def _count(self, attempt_id: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import engines, http, seed
+from benchmarks import engines, gateway, http, seed
 from benchmarks.effort import Effort
 from benchmarks.figures import Figure, Goal, Samples, at_most, quantiles
 from benchmarks.process import child
@@ -57,7 +57,11 @@ async def _measure(
     def keep(report: Report) -> None:
         created.setdefault(report.job, report.at)
 
-    async with listening(keep) as reports, child("benchmarks.children.platform", config) as (_, urls):
+    async with (
+        gateway.listening(database),
+        listening(keep) as reports,
+        child("benchmarks.children.platform", config) as (_, urls),
+    ):
         more: dict[str, Any] = {"parts": ["sync"], "held": str(path), "reports": reports}
         async with child("benchmarks.children.platform", config | more) as (sync, _):
             while (await sync.ask("used"))["first_looks"] < count:

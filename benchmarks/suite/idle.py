@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from benchmarks import engines, seed
+from benchmarks import engines, gateway, seed
 from benchmarks.effort import Effort
 from benchmarks.figures import Figure, Samples, at_most
 from benchmarks.process import Child, child
@@ -29,6 +29,7 @@ async def _with(engine: str, database: str, folder: Path, count: int, effort: Ef
     config["held"] = str(await _held(database, folder, count))
     rounds, seconds = effort.of(3, 1), effort.of(20.0, 5.0)
     async with (
+        gateway.listening(database),
         child("benchmarks.children.platform", config) as (sync, _),
         child("benchmarks.children.polling_loop", {"database": database}) as (loop, _),
     ):

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from benchmarks import engines, seed
+from benchmarks import engines, gateway, seed
 from benchmarks.effort import Effort
 from benchmarks.figures import Figure, at_most, one
 from benchmarks.process import child
@@ -47,7 +47,7 @@ async def _start(database: str, folder: Path, held: list[str], effort: Effort) -
     path = folder / "held.json"
     path.write_text(json.dumps(held))
     config = {"database": database, "objects": (folder / "objects").as_uri(), "parts": ["sync"], "held": str(path)}
-    async with child("benchmarks.children.platform", config) as (sync, _):
+    async with gateway.listening(database), child("benchmarks.children.platform", config) as (sync, _):
         begin = time.monotonic()
         while (used := await sync.ask("used"))["first_looks"] < len(held):
             await asyncio.sleep(0.02)

@@ -15,7 +15,7 @@ class Survey:
         """Attempts of which something came, changed or went since the last time; none, the first time."""
         now = {one.attempt_id: one for one in held}
         before, self._before = self._before, now
-        if before is None:
+        if before is None or before == now:
             return set()
         came_or_changed = {one for one, held_now in now.items() if before.get(one) != held_now}
         return came_or_changed | (before.keys() - now.keys())
