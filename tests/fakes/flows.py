@@ -24,9 +24,10 @@ class Driver:
     requests: list[Request] = field(default_factory=list)
     emitted: list[Any] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)
 
     def patience(self) -> Patience:
-        return Patience("http://server", clock=lambda: self.now, spread=lambda: 0.5)
+        return Patience("http://server", warn=self.warned.append, clock=lambda: self.now, spread=lambda: 0.5)
 
     def run(self, flow: Call[_R] | Stream[Any, _R], answers: Iterable[Answer]) -> _R:
         """To its result; the answers go to `Send`, `Open` and `Read` in their order."""

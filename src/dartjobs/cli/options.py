@@ -115,26 +115,15 @@ def session(*, hasty: bool = False, timeout: float = 30.0) -> "Iterator[Session]
     """A connection to the server that the options of the running command mean."""
     from dartjobs.client.session import Session
 
-    opened = Session(target(), warn=Warnings(), timeout=timeout, hasty=hasty)
+    opened = Session(target(), warn=_warn, timeout=timeout, hasty=hasty)
     try:
         yield opened
     finally:
         opened.close()
 
 
-class Warnings:
-    """What the client warns of, on stderr, a line each. Connections that lose one server together say so once."""
-
-    def __init__(self) -> None:
-        self._last = ""
-
-    def __call__(self, text: str) -> None:
-        """Say it."""
-        news = text.rpartition(" ")[0] if text.endswith("answers again") else text
-        news = "lost" if text.endswith("trying again") else news
-        if news != self._last:
-            click.echo(f"Warning: {clean(text)}", err=True)
-        self._last = news
+def _warn(text: str) -> None:
+    click.echo(f"Warning: {clean(text)}", err=True)
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: str | None) -> None:

@@ -1,9 +1,10 @@
 """How long a client tries again: bounded, with growing pauses. Each request may be repeated: submissions have a key."""
 
 import math
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from random import SystemRandom
 
@@ -22,10 +23,33 @@ _BUSY = {
 }
 _SHORTEST, _LONGEST = 0.1, 2.0
 _LONGEST_RETRY_AFTER = 30.0
+_SETTLED = 5.0
+"""Seconds after a server's return for which another connection that still misses it tells nothing new."""
 
 
 def _say_nothing(_: str) -> None:
     """Nobody listens."""
+
+
+class Notices:
+    """Tells an outage once, though several connections notice its begin and its end, each at its own moment.
+
+    Threads may share it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._told = False
+        self._back_at = -math.inf
+
+    def is_news(self, *, lost: bool, now: float) -> bool:
+        """Whether the loss, or the return, is to be told; `now` in seconds."""
+        with self._lock:
+            if lost == self._told or (lost and now < self._back_at + _SETTLED):
+                return False
+            self._told = lost
+            self._back_at = self._back_at if lost else now
+            return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +67,17 @@ class Patience:
     """Seconds."""
     spread: Callable[[], float] = SystemRandom().random
     """From 0 to 1: keeps those apart who lost one server in the same instant."""
+    _notices: Notices = field(default_factory=Notices)
+
+    def lost(self, cause: str) -> None:
+        """A connection that was up is not."""
+        if self._notices.is_news(lost=True, now=self.clock()):
+            self.warn(f"lost {self.url} ({cause}), trying again")
+
+    def back(self) -> None:
+        """It is again."""
+        if self._notices.is_news(lost=False, now=self.clock()):
+            self.warn(f"{self.url} answers again")
 
 
 class Outage:
@@ -58,7 +93,7 @@ class Outage:
     def over(self) -> None:
         """The server answered."""
         if self._since is not None and self._was_up:
-            self._patience.warn(f"{self._patience.url} answers again")
+            self._patience.back()
         self._since, self._tries, self._was_up = None, 0, True
 
     def pause(self, setback: Lost | Reply) -> Call[None]:
@@ -70,8 +105,8 @@ class Outage:
         now = self._patience.clock()
         if self._since is None:
             self._since = now
-            if self._was_up:
-                self._patience.warn(f"lost {self._patience.url} ({_cause(setback)}), trying again")
+        if self._was_up:
+            self._patience.lost(_cause(setback))
         end = min(self._since + self._limit(setback), self._deadline)
         if now >= end:
             raise self._error(setback, now - self._since)

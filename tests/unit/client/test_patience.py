@@ -47,6 +47,28 @@ def test_a_server_that_was_there_is_waited_for_a_minute() -> None:
     assert max(driver.slept) <= 2.5
 
 
+def test_an_outage_that_two_connections_notice_is_told_once() -> None:
+    driver = Driver()
+    patience = driver.patience()
+    early, late = Outage(patience), Outage(patience)
+    for outage in (early, late):
+        driver.run(send(GET, patience, outage), [OK])
+    driver.run(send(GET, patience, early), [REFUSED, OK])
+    driver.run(send(GET, patience, late), [BROKEN, OK])
+    assert [text.rsplit(maxsplit=2)[1:] for text in driver.warned] == [["trying", "again"], ["answers", "again"]]
+
+
+def test_a_server_that_stays_away_after_a_short_return_is_told_anew() -> None:
+    driver = Driver()
+    patience = driver.patience()
+    outage = Outage(patience)
+    driver.run(send(GET, patience, outage), [OK])
+    driver.run(send(GET, patience, outage), [REFUSED, OK])
+    assert len(driver.warned) == 2
+    driver.run(send(GET, patience, outage), [REFUSED] * 8 + [OK])
+    assert len(driver.warned) == 4
+
+
 @pytest.mark.parametrize("lost", [BROKEN, BUSY, Reply(502, {}, b"<html>"), Reply(504, {}, b"")])
 def test_a_server_that_took_a_request_is_asked_again_for_ten_seconds(lost: Answer) -> None:
     driver = Driver()
