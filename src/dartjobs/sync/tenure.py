@@ -138,6 +138,10 @@ class Tenure:
             await self._sweeper.sweep([one for one in held if one.attempt_id not in live])
         except DriverError as error:
             _log.error("orphans could not be swept: %s", error)
+        except (StaleError, UnavailableError):
+            raise
+        except Exception:  # noqa: BLE001 - what cannot be swept must not stop the jobs
+            _log.exception("orphans could not be swept: this is a fault of the platform")
 
     async def _look(self, attempt_id: str) -> None:
         wakeup = self._agenda.wakeup_of(attempt_id)

@@ -20,7 +20,7 @@ from dartjobs.models.state import JobState, ResourceState
 from dartjobs.services import clusters as cluster_service
 from dartjobs.services import jobs as service
 from dartjobs.services.platform import Platform
-from dartjobs.store import lost
+from dartjobs.store import leases, lost
 from tests.fakes.driver import FakeDriver, FakeHead
 from tests.fakes.platform import MINUTE, platform_at
 from tests.fakes.polling import eventually
@@ -76,10 +76,13 @@ async def test_a_standby_takes_over_at_once_when_the_holder_ends_in_order(platfo
 
 async def test_a_standby_does_nothing_while_the_lease_is_held(platform: Platform) -> None:
     driver, standby = FakeDriver(), FakeDriver()
-    async with syncing(platform, driver, LONG, holder="first"), syncing(platform, standby, LONG, holder="second"):
-        job = await started(platform, driver)
-        await exited(platform, job.attempt.id)
-        await the_end(platform, job.id)
+    is_free = partial(leases.is_free, name="local", holder="second")
+    async with syncing(platform, driver, LONG, holder="first"):
+        await eventually(lambda: platform.database.read(is_free), lambda free: not free)
+        async with syncing(platform, standby, LONG, holder="second"):
+            job = await started(platform, driver)
+            await exited(platform, job.attempt.id)
+            await the_end(platform, job.id)
     assert not standby.calls
 
 
@@ -211,3 +214,18 @@ async def test_hints_and_wakeups_may_be_lost_doubled_and_late(platform: Platform
         driver.heads[again.attempt.id].head_uid = None
         over = await the_end(platform, again.id)
     assert over.job_state is JobState.SUCCEEDED
+
+
+async def test_a_fault_of_ours_in_the_sweep_holds_up_no_job(
+    platform: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver = FakeDriver()
+    async with syncing(platform, driver):
+        job = await started(platform, driver)
+        await exited(platform, job.attempt.id)
+        await the_end(platform, job.id)
+    driver.heads = {job.attempt.id: FakeHead("left", None)}
+    driver.refuse["delete"] = ValueError("a fault of ours")
+    async with syncing(platform, driver):
+        await started(platform, driver)
+    assert "orphans could not be swept: this is a fault of the platform" in caplog.text
