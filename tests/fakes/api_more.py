@@ -14,7 +14,7 @@ from starlette.routing import Route
 from dartjobs.models.bulk import AttemptList, BatchItem, BatchRequest, BatchResult, StopManyResult
 from dartjobs.models.cluster import Amount, Cluster, ClusterList, ClusterState
 from dartjobs.models.explain import Explanation
-from dartjobs.models.job import Job, StopRequest
+from dartjobs.models.job import Job, RequeueRequest
 from dartjobs.models.problem import (
     DartJobsError,
     IdempotencyMismatchError,
@@ -165,10 +165,13 @@ def _of_a_job(api: "FakeApi") -> list[Route]:
 
     async def requeue(request: Request) -> Response:
         one = known(request)
+        asked = RequeueRequest.model_validate_json(await request.body())
+        wish = one.job.requeue
+        if asked.attempt is not None and wish is not None and wish.attempt >= asked.attempt:
+            return answer(one.job, 202)
         if one.job.attempt.resource_state is ResourceState.QUEUED or one.job.finished_at is not None:
             msg = f"No cluster works on {one.job.id}."
             raise NotRunningError(msg)
-        asked = StopRequest.model_validate_json(await request.body())
         return answer(api.requeued(one, user_of(request), asked.reason), 202)
 
     async def attempts(request: Request) -> Response:

@@ -100,7 +100,8 @@ class Calls:
 
     def requeue(self, job_id: str, reason: str) -> Call[Json]:
         """End the attempt that runs, and queue the job again without spending a retry."""
-        return self._json(self._requests.requeue(job_id, reason))
+        job = yield from self.get(job_id)
+        return (yield from self._json(self._requests.requeue(job_id, job["attempt"]["number"], reason)))
 
     def events(self, job_id: str) -> Call[Items]:
         """Every transition, oldest first."""

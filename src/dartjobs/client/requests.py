@@ -58,9 +58,9 @@ class Requests:
         """A new job like this one."""
         return _post(f"{self._job(job_id)}/retry", None, key=key)
 
-    def requeue(self, job_id: str, reason: str) -> Request:
-        """End the attempt and queue the job again."""
-        return _post(f"{self._job(job_id)}/requeue", {"reason": reason})
+    def requeue(self, job_id: str, number: int, reason: str) -> Request:
+        """End the attempt of this number and queue the job again."""
+        return _post(f"{self._job(job_id)}/requeue", {"reason": reason, "attempt": number})
 
     def part(self, job_id: str, name: str, silence: float | None = None) -> Request:
         """What belongs to a job: its `events`, `attempts`, or the answer to `explain`."""

@@ -155,6 +155,14 @@ class StopRequest(Record):
     reason: Annotated[str, StringConstraints(max_length=1_024)] = ""
 
 
+class RequeueRequest(StopRequest):
+    """The body of a requeue."""
+
+    attempt: int | None = Field(
+        default=None, ge=1, description="The attempt to end, so that the request may be repeated; null: the latest."
+    )
+
+
 class PackageInfo(Record):
     """A package that is stored whole and verified."""
 

@@ -76,20 +76,25 @@ async def stop_many(
     )
 
 
-async def requeue(platform: Platform, namespace: str, job_id: str, *, by: str, reason: str) -> Job:
-    """Record the wish that the latest attempt ends and the job is queued again, without spending a retry.
+async def requeue(
+    platform: Platform, namespace: str, job_id: str, *, by: str, reason: str, number: int | None = None
+) -> Job:
+    """Record the wish that an attempt ends and the job is queued again, without spending a retry.
+
+    `number` is the attempt's; None: the latest.
 
     Raises:
         NotFoundError: this namespace has none of that id.
         NotRunningError: no cluster works on it.
     """
-    request = partial(jobs.request_requeue, namespace=namespace, job_id=job_id, by=by, reason=reason)
+    request = partial(jobs.request_requeue, namespace=namespace, job_id=job_id, by=by, reason=reason, number=number)
     recorded = await platform.database.write(request)
     if recorded is None:
         raise absent_job(namespace, job_id)
     job, cluster = recorded
-    await platform.bus.publish(topics.cluster_topic(cluster))
-    await platform.bus.publish(topics.job_topic(job_id))
+    if cluster is not None:
+        await platform.bus.publish(topics.cluster_topic(cluster))
+        await platform.bus.publish(topics.job_topic(job_id))
     return job
 
 

@@ -137,18 +137,25 @@ async def _record_stops(conn: AsyncConnection, job_ids: Collection[str], at: dat
 
 
 async def request_requeue(
-    conn: AsyncConnection, namespace: str, job_id: str, *, by: str, reason: str
-) -> tuple[Job, str] | None:
+    conn: AsyncConnection, namespace: str, job_id: str, *, by: str, reason: str, number: int | None = None
+) -> tuple[Job, str | None] | None:
     """Record on the job's row that its latest attempt is to end and to be queued anew; wake its cluster.
 
-    Answers the job and that cluster's name; None: there is no such job.
+    Answers the job and the cluster to wake; None: there is no such job. With the attempt's `number` it may be
+    repeated: a later attempt is left alone where that one was sent back.
 
     Raises:
-        NotRunningError: the latest attempt is not claimed, or is over, or the job is to be stopped.
+        NotRunningError: the attempt is not claimed, or is over, or the job is to be stopped.
     """
     row = await lock_job(conn, job_id)
     if row is None or row["namespace"] != namespace:
         return None
+    if number is not None and number != row["latest"]:
+        job = await get_job(conn, namespace, job_id)
+        if job is None or job.requeue is None or job.requeue.attempt < number:
+            msg = f"Attempt {number} of job {job_id} is not its latest, which is attempt {row['latest']}."
+            raise NotRunningError(msg)
+        return job, None
     latest = (attempts.c.job_id == job_id) & (attempts.c.number == row["latest"])
     attempt = attempt_of((await conn.execute(select(attempts).where(latest))).one())
     if attempt.cluster is None or attempt.job_state.is_final or row["stop_at"] is not None:

@@ -152,6 +152,13 @@ async def test_only_a_job_that_a_cluster_works_on_is_queued_again(api: httpx.Asy
     assert second.json()["requeue"] == wish
 
 
+async def test_a_requeue_names_the_latest_attempt_or_one_that_was_sent_back(api: httpx.AsyncClient) -> None:
+    job = await submit(api)
+    wrong = await api.post(f"{NS}/jobs/{job['id']}/requeue", json={"attempt": 2})
+    assert (wrong.status_code, wrong.json()["code"]) == (409, "not-running")
+    assert "attempt 1" in wrong.json()["detail"]
+
+
 async def test_every_job_that_matches_is_stopped_page_by_page(api: httpx.AsyncClient, platform: Platform) -> None:
     jobs = [await submit(api, labels={"env": "dev"}) for _ in range(5)]
     kept = await submit(api, labels={"env": "prod"})

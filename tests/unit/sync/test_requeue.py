@@ -5,10 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dartjobs.bus import base as topics
 from dartjobs.core.world import UNREACHABLE, Move
 from dartjobs.models.job import Job
 from dartjobs.models.reason import Reason
@@ -16,9 +13,7 @@ from dartjobs.models.state import JobState, Pair, ResourceState
 from dartjobs.services import jobs as service
 from dartjobs.services.platform import Platform
 from dartjobs.store import attempts
-from dartjobs.store.database import StaleError, now
-from dartjobs.store.tables import jobs
-from dartjobs.store.wakeups import wake_job
+from dartjobs.store.database import StaleError
 from dartjobs.sync.reconcile import view_of
 from tests.fakes.driver import FakeDriver
 from tests.fakes.platform import platform_at, take_lease
@@ -31,22 +26,18 @@ async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
         yield one
 
 
-async def requeue(platform: Platform, job: Job) -> None:
-    async def write(conn: AsyncConnection) -> None:
-        intent = {"requeue_attempt": job.attempt.number, "requeue_at": await now(conn), "requeue_by": "ops"}
-        await conn.execute(update(jobs).where(jobs.c.id == job.id).values(intent | {"requeue_reason": "disk swap"}))
-        await wake_job(conn, job.id)
-
-    await platform.database.write(write)
-    await platform.bus.publish(topics.cluster_topic("local"))
+async def requeue(platform: Platform, job: Job) -> Job:
+    number = job.attempt.number
+    return await service.requeue(platform, "team", job.id, by="ops", reason="disk swap", number=number)
 
 
 async def test_a_running_attempt_stops_and_the_next_spends_no_retry(platform: Platform) -> None:
     driver = FakeDriver()
     async with syncing(platform, driver):
         job = await started(platform, driver, RETRYING)
-        await requeue(platform, job)
+        wish = (await requeue(platform, job)).requeue
         second = await starts(platform, driver, job.id, 2)
+        assert (await requeue(platform, job)).requeue == wish, "its reply was lost: the next attempt goes on"
         driver.heads[second.attempt.id].head_uid = None
         await starts(platform, driver, job.id, 3)
         await exited(platform, f"{job.id}-3")

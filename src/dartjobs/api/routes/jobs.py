@@ -9,7 +9,7 @@ from dartjobs.api.routes.common import CONFLICT, Id, Namespace, UsesPlatform
 from dartjobs.api.routes.filters import Filter
 from dartjobs.models.bulk import AttemptList, StopManyRequest, StopManyResult
 from dartjobs.models.explain import Explanation
-from dartjobs.models.job import Job, JobId, JobPage, StopRequest, TransitionList
+from dartjobs.models.job import Job, JobId, JobPage, RequeueRequest, StopRequest, TransitionList
 from dartjobs.models.problem import InvalidRequestError
 from dartjobs.services import jobs
 from dartjobs.services.explain import explain
@@ -73,11 +73,11 @@ async def stop(
 
 @router.post("/jobs/{job_id}/requeue", status_code=202, responses=CONFLICT)
 async def requeue(
-    namespace: Namespace, job_id: Id, who: Operates, platform: UsesPlatform, request: StopRequest | None = None
+    namespace: Namespace, job_id: Id, who: Operates, platform: UsesPlatform, request: RequeueRequest | None = None
 ) -> Job:
-    """Ask that the latest attempt ends where it is and the job is queued again; no retry is spent."""
-    reason = (request or _NO_REASON).reason
-    return await jobs.requeue(platform, namespace, job_id, by=who.user, reason=reason)
+    """Ask that an attempt ends where it is and the job is queued again; no retry is spent."""
+    asked = request or RequeueRequest()
+    return await jobs.requeue(platform, namespace, job_id, by=who.user, reason=asked.reason, number=asked.attempt)
 
 
 @router.get("/jobs/{job_id}/attempts")
