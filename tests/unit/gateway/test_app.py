@@ -18,7 +18,8 @@ from dartjobs.services.platform import Platform
 from dartjobs.services.tokens import attempt_token
 from dartjobs.store import attempts, evidence, wakeups
 from dartjobs.sync.reconcile import view_of
-from tests.fakes.platform import platform_at, take_lease
+from tests.fakes.blobs import FolderStore
+from tests.fakes.platform import parts_of, platform_at, take_lease
 
 SECRET = b"secret"
 SETTINGS = GatewaySettings(known_attempt_seconds=0, push_limit=1_000)
@@ -99,6 +100,25 @@ async def test_log_bytes_are_stored_once_whatever_is_repeated(platform: Platform
         f"/v1/attempts/{attempt}/logs/driver?offset=11", content=b"x" * 1_001, headers=headers(attempt)
     )
     assert too_much.status_code == 413
+
+
+async def test_what_the_object_store_cannot_take_now_is_asked_for_again(platform: Platform, tmp_path: Path) -> None:
+    """The runner keeps it meanwhile, within its bound; the database hears of the exit all the same."""
+    folder = FolderStore(tmp_path / "objects")
+    parts = parts_of(platform.database, platform.bus, folder.store)
+    app = create_app(parts, SETTINGS, secret=SECRET, installation="here")
+    attempt = await claimed(platform)
+    path, mine = f"/v1/attempts/{attempt}", headers(attempt)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as gateway:
+        await gateway.post(f"{path}/logs/driver?offset=0", content=b"before ", headers=mine)
+        with folder.away():
+            refused = await gateway.post(f"{path}/logs/driver?offset=7", content=b"meanwhile", headers=mine)
+            assert refused.status_code == 503
+            exited = await gateway.post(f"{path}/exit", json={"code": 0, "log_end": 16}, headers=mine)
+            assert exited.status_code == 204
+        again = await gateway.post(f"{path}/logs/driver?offset=7", content=b"meanwhile", headers=mine)
+        assert again.json()["end"] == 16
+    assert b"".join([chunk async for chunk in parts.logs.read(attempt, "driver", 0)]) == b"before meanwhile"
 
 
 async def test_the_first_exit_stands_and_completes_the_log(platform: Platform, gateway: httpx.AsyncClient) -> None:
