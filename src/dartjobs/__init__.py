@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         RateLimitedError,
         UnauthenticatedError,
         UnavailableError,
+        UnreadableSpecError,
     )
     from dartjobs.models.reason import Category, Reason
     from dartjobs.models.spec import HeadGroup, JobSpec, Retries, RuntimeEnv, Timeouts, WorkerGroup
@@ -74,6 +75,7 @@ __all__ = [
     "Transition",
     "UnauthenticatedError",
     "UnavailableError",
+    "UnreadableSpecError",
     "WaitTimeoutError",
     "WorkerGroup",
 ]
@@ -102,6 +104,7 @@ _HOMES = {
         "RateLimitedError",
         "UnauthenticatedError",
         "UnavailableError",
+        "UnreadableSpecError",
     ),
     "models.reason": ("Category", "Reason"),
     "models.spec": ("HeadGroup", "JobSpec", "Retries", "RuntimeEnv", "Timeouts", "WorkerGroup"),

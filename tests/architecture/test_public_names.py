@@ -40,6 +40,7 @@ PROMISED = [
     "Transition",
     "UnauthenticatedError",
     "UnavailableError",
+    "UnreadableSpecError",
     "WaitTimeoutError",
     "WorkerGroup",
 ]

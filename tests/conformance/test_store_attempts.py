@@ -157,7 +157,7 @@ async def test_a_stop_and_a_retry_that_race_leave_no_attempt_that_nobody_stops(p
             continue
         assert after.stop is not None
         assert after.attempt.pair == Pair(ResourceState.QUEUED, JobState.WAITING)
-        assert after.attempt.id not in {one.attempt_id for one in await platform.database.read(placement.queue)}
+        assert after.attempt.id not in {one.attempt_id for one in (await platform.database.read(placement.queue))[0]}
 
 
 async def test_the_submit_intent_is_refused_to_a_stopped_job(platform: Platform) -> None:
@@ -173,7 +173,7 @@ async def test_the_submit_intent_is_refused_to_a_stopped_job(platform: Platform)
 async def test_the_queue_is_by_priority_then_age(platform: Platform) -> None:
     specs = [SPEC, SPEC.model_copy(update={"priority": 5}), SPEC, SPEC.model_copy(update={"priority": 5})]
     ids = [(await service.submit(platform, "team", "ann", spec)).attempt.id for spec in specs]
-    queue = await platform.database.read(placement.queue)
+    queue, _ = await platform.database.read(placement.queue)
     assert [one.attempt_id for one in queue] == [ids[1], ids[3], ids[0], ids[2]]
 
 

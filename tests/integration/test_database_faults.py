@@ -14,12 +14,13 @@ from dartjobs.bus.memory import MemoryBus
 from dartjobs.models.problem import UnavailableError
 from dartjobs.models.spec import JobSpec
 from dartjobs.services import jobs as service
-from dartjobs.store import meta
-from dartjobs.store.database import Database, may_be_committed, now
+from dartjobs.services.submit import Caller, submit_batch
+from dartjobs.store import attempts, meta, placement
+from dartjobs.store.database import Database, StaleError, may_be_committed, now
 from dartjobs.store.listing import JobFilter
 from dartjobs.store.tables import meta as table
 from tests.fakes.engines import SERVERS, execute, open_database, url_on
-from tests.fakes.platform import parts_of
+from tests.fakes.platform import parts_of, take_lease
 from tests.fakes.tcp_proxy import Loss, TcpProxy, tcp_proxy
 
 SPEC = JobSpec(entrypoint="true")
@@ -171,6 +172,35 @@ async def test_a_submission_whose_commit_was_lost_exists_once(
     page = await service.list_page(platform, "team", JobFilter(), limit=10, cursor=None)
     assert [one.id for one in page.items] == [job.id]
     assert len(await service.history(platform, "team", job.id)) == 1
+
+
+async def test_what_was_claimed_is_unknown_when_the_reply_is_lost(proxy: TcpProxy, behind_proxy: Database) -> None:
+    """Whoever claims counts what is promised in memory: it is to be read anew."""
+    platform = parts_of(behind_proxy, MemoryBus(), open_store("memory://"))
+    job = await service.submit(platform, "team", "ann", SPEC)
+    lease = await take_lease(platform)
+    claim = partial(attempts.claim_many, lease=lease, attempt_ids=[job.attempt.id], actor="test")
+    proxy.lose_commit(Loss.REPLY)
+    with pytest.raises(StaleError):
+        await behind_proxy.write(claim)
+    assert job.attempt.id in await behind_proxy.read(partial(placement.promised, cluster="local"))
+
+
+async def test_a_batch_whose_reply_was_lost_still_tells_what_was_refused(
+    proxy: TcpProxy, behind_proxy: Database
+) -> None:
+    platform = parts_of(behind_proxy, MemoryBus(), open_store("memory://"))
+    absent = {"entrypoint": "true", "runtime_env": {"working_dir": f"sha256:{'0' * 64}"}}
+    proxy.lose_commit(Loss.REPLY)
+    caller = Caller("team", "ann", "key")
+    result, replayed = await submit_batch(platform, caller, [{"entrypoint": "true"}, absent])
+    assert not replayed
+    taken, refused = result.items
+    assert taken.job is not None
+    assert (await service.get(platform, "team", taken.job.id)).id == taken.job.id
+    assert refused.job is None
+    assert refused.problem is not None
+    assert refused.problem.code == "package-not-found"
 
 
 async def test_a_commit_whose_reply_was_lost_is_told_to_the_next_run(proxy: TcpProxy, behind_proxy: Database) -> None:

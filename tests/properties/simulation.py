@@ -237,7 +237,7 @@ class Simulation:
     async def _claim(self, service: Service) -> None:
         lease = service.lease
         assert lease is not None
-        queue = await self.platform.database.read(placement.queue)
+        queue, _ = await self.platform.database.read(placement.queue)
         mine = [view for view in await self.platform.database.read(clusters.views) if view.name == CLUSTER]
         for queued in choose(queue, mine[0]) if mine else []:
             take = partial(attempts.claim, lease=lease, attempt_id=queued.attempt_id, actor=service.name)

@@ -66,10 +66,12 @@ class RedisBus(PollingBus):
     def subscribe(self, *topics: str) -> Iterator[MemorySubscription]:
         """Hear hints on these topics while the context is open."""
         self._ensure_running()
-        with super().subscribe(*topics) as subscription:
+        try:
+            with super().subscribe(*topics) as subscription:
+                self._topics_changed.set()
+                yield subscription
+        finally:
             self._topics_changed.set()
-            yield subscription
-        self._topics_changed.set()
 
     async def connected(self) -> None:
         """Wait until Redis answers."""
@@ -100,6 +102,9 @@ class RedisBus(PollingBus):
                 failures = 1 if self._connected.is_set() else failures + 1
                 if failures == 1:
                     _log.warning("Redis is away, polling instead: %s", error)
+            except Exception:  # noqa: BLE001 - without its task this process would poll for ever
+                failures += 1
+                _log.exception("Redis is not used for a moment: this is a fault of the platform")
             finally:
                 self._connected.clear()
                 self._pending.clear()

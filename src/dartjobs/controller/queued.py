@@ -1,6 +1,7 @@
 """Stops, timeouts and impossible wishes of queued attempts."""
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -10,6 +11,7 @@ from dartjobs.core.policy import Policy
 from dartjobs.core.queueing import ClusterView, never_fits
 from dartjobs.core.world import Move, Observation, View, Wait
 from dartjobs.models.state import ResourceState
+from dartjobs.services.isolation import isolated
 from dartjobs.services.platform import Platform
 from dartjobs.store import attempts, clusters, due
 from dartjobs.store.attempts import Recorded
@@ -92,10 +94,13 @@ class Queue:
         if broken:
             await database.write(partial(due.put_off, attempt_ids=broken, after=_AFTER_A_FAULT))
         if moves:
-            record = partial(attempts.record_changes, lease=self._lease, changes=moves, actor=ACTOR)
-            for one, error in zip(moves, await database.write(record), strict=True):
+            for one, error in zip(moves, await isolated(self._write, moves), strict=True):
                 if error is None:
                     await announce(self._platform, one)
                 elif not isinstance(error, StaleError):
-                    _log.error("%s is quarantined: this is a fault of the platform: %s", one.attempt.id, error)
+                    _log.error("%s is quarantined: this is a fault of the platform", one.attempt.id, exc_info=error)
                     await database.write(partial(due.put_off, attempt_ids=[one.attempt.id], after=_AFTER_A_FAULT))
+
+    async def _write(self, moves: Sequence[Recorded]) -> Sequence[Exception | None]:
+        record = partial(attempts.record_changes, lease=self._lease, changes=moves, actor=ACTOR)
+        return await self._platform.database.write(record)

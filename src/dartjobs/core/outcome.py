@@ -40,7 +40,7 @@ def of_ray(view: View, job: RayJob) -> Move | None:
         case RayJobStatus.SUCCEEDED:
             return ended(view, JobState.SUCCEEDED, Reason.COMPLETED, evidence=evidence, exit_code=0)
         case RayJobStatus.FAILED:
-            code, reason = job.exit_code, _reason_of_ray(job)
+            code, reason = job.exit_code, _reason_of_ray(view, job)
             if code is not None and code < 0:
                 code, reason = 128 - code, Reason.DRIVER_KILLED
             return failed(view, reason, job.message[-2_000:], evidence=evidence, exit_code=code)
@@ -126,8 +126,8 @@ def _failed_with(view: View, exited: Exited, reason: Reason, message: str, evide
     return ended(view, JobState.FAILED, reason, message, evidence=evidence, exit_code=exited.code, signal=exited.signal)
 
 
-def _reason_of_ray(job: RayJob) -> Reason:
-    if job.exit_code == WRONG_HEAD:
+def _reason_of_ray(view: View, job: RayJob) -> Reason:
+    if job.exit_code == WRONG_HEAD and view.evidence.start is None and view.attempt.driver_started_at is None:
         return Reason.HEAD_LOST
     if job.error_type in _RAY_ERRORS:
         return _RAY_ERRORS[job.error_type]

@@ -26,7 +26,14 @@ def create_app(platform: Platform, settings: GatewaySettings, *, secret: bytes, 
         yield
         listening.cancel()
 
-    app = FastAPI(title="DART Jobs gateway", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="DART Jobs gateway",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+        max_body_size=settings.push_limit,
+    )
     app.state.reports, app.state.settings = reports, settings
     app.state.secret, app.state.installation = secret, installation
     app.include_router(router)

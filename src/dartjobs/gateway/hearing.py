@@ -21,24 +21,20 @@ class Hearing:
         self._platform = platform
         self._settings = settings
         self._heard: dict[str, float] = {}
-        """When each runner was last heard, by the monotonic clock, oldest first."""
+        """When each runner was last heard here, or began to be expected, by the monotonic clock, oldest first."""
         self._silent: set[str] = set()
-        """Those whose silence is written."""
-        self._back: set[str] = set()
-        """Those of them that were heard again."""
+        """Those whose silence was written when last read: others that hear the same cluster write too."""
+        self._read_at = float("-inf")
 
     def heard(self, attempt_id: str) -> None:
         """Its runner has just been heard."""
         self._heard.pop(attempt_id, None)
         self._heard[attempt_id] = time.monotonic()
-        if attempt_id in self._silent:
-            self._back.add(attempt_id)
 
     def forget(self, attempt_id: str) -> None:
         """Its runner has reported its end."""
         self._heard.pop(attempt_id, None)
         self._silent.discard(attempt_id)
-        self._back.discard(attempt_id)
 
     async def listen(self) -> None:
         """Listen until cancelled."""
@@ -58,33 +54,39 @@ class Hearing:
 
     async def _begin(self) -> None:
         """After a time in which nothing was heard here: expect everybody, and give each the whole time anew."""
-        read = partial(evidence.expected, cluster=self._settings.cluster)
-        running, silent = await self._platform.database.read(read)
-        now = time.monotonic()
-        self._heard = dict.fromkeys([*running, *self._heard], now)
-        self._silent |= set(silent)
+        database, cluster = self._platform.database, self._settings.cluster
+        running = await database.read(partial(evidence.expected, cluster=cluster))
+        self._silent = set(await database.read(partial(evidence.silent, cluster=cluster)))
+        self._heard = dict.fromkeys({*running, *self._heard} - self._silent, time.monotonic())
 
     async def _turn(self) -> None:
         database, cluster = self._platform.database, self._settings.cluster
         await database.write(partial(evidence.listens, cluster=cluster))
-        back = sorted(self._back)
+        if self._silent or time.monotonic() >= self._read_at:
+            await self._end_silences()
+        quiet = self._quiet()
+        if quiet:
+            record = partial(evidence.record_silence, cluster=cluster, attempt_ids=list(quiet))
+            self._silent.update(await database.write(record))
+            for one, at in quiet.items():
+                if self._heard.get(one) == at:
+                    del self._heard[one]
+            await self._platform.bus.publish(topics.cluster_topic(cluster))
+
+    async def _end_silences(self) -> None:
+        """Of those that are heard here, whoever wrote that they are not."""
+        database = self._platform.database
+        self._silent = set(await database.read(partial(evidence.silent, cluster=self._settings.cluster)))
+        self._read_at = time.monotonic() + self._settings.silence_seconds
+        back = sorted(self._silent & self._heard.keys())
         if back:
             await database.write(partial(evidence.end_silence, attempt_ids=back))
             self._silent.difference_update(back)
-            self._back.difference_update(back)
-        quiet = self._quiet()
-        if quiet:
-            record = partial(evidence.record_silence, cluster=cluster, attempt_ids=quiet)
-            silent = await database.write(record)
-            for one in quiet:
-                self._heard.pop(one, None)
-            self._silent.update(silent)
-            await self._platform.bus.publish(topics.cluster_topic(cluster))
 
-    def _quiet(self) -> list[str]:
-        limit, quiet = time.monotonic() - self._settings.silence_seconds, []
+    def _quiet(self) -> dict[str, float]:
+        limit, quiet = time.monotonic() - self._settings.silence_seconds, {}
         for one, at in self._heard.items():
             if at > limit:
                 break
-            quiet.append(one)
+            quiet[one] = at
         return quiet

@@ -44,6 +44,7 @@ class Reports:
         """Record the driver's end and that its log is complete."""
         await self._record(attempt_id, {"log_end": {"bytes": body["log_end"]}, "exit": body})
         self._hearing.forget(attempt_id)
+        self._accepted.pop(attempt_id, None)
         await self._platform.bus.publish(topics.log_topic(attempt_id))
 
     async def push(self, attempt_id: str, offset: int, data: bytes) -> int:

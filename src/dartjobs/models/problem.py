@@ -171,6 +171,13 @@ class NotFinishedError(DartJobsError):
     status = HTTPStatus.CONFLICT
 
 
+class UnreadableSpecError(DartJobsError):
+    """The stored specification cannot be read by this release."""
+
+    code = "unreadable-spec"
+    status = HTTPStatus.CONFLICT
+
+
 class NotRunningError(DartJobsError):
     """No cluster works on the job."""
 
@@ -211,6 +218,7 @@ ERRORS: dict[str, type[DartJobsError]] = {
         UnsupportedMediaTypeError,
         IdempotencyMismatchError,
         NotFinishedError,
+        UnreadableSpecError,
         NotRunningError,
         RateLimitedError,
         UnavailableError,

@@ -17,6 +17,7 @@ from dartjobs.models.problem import (
     FieldProblem,
     InvalidRequestError,
     NotFinishedError,
+    UnreadableSpecError,
 )
 from dartjobs.models.reason import Reason
 from dartjobs.models.spec import JobSpec
@@ -25,7 +26,7 @@ from dartjobs.services.absent import absent_job
 from dartjobs.services.fields import field_problems
 from dartjobs.services.ids import new_job_id
 from dartjobs.services.platform import Platform
-from dartjobs.store import jobs
+from dartjobs.store import attempts, jobs
 from dartjobs.store.idempotency import Key, Place
 from dartjobs.store.submissions import WORKING_DIR, NewJob, Recorded, Submission
 
@@ -75,15 +76,24 @@ async def retry(platform: Platform, caller: Caller, job_id: str) -> Submitted:
     Raises:
         NotFoundError: the namespace has none of that id.
         NotFinishedError: it is not over.
+        UnreadableSpecError: a newer release wrote it, or it is damaged: it would be another job.
         PackageNotFoundError: its package was swept.
     """
     job = await _stored(platform, caller.namespace, job_id)
     if job.finished_at is None:
         msg = f"Job {job_id} is {job.attempt.pair}: only one that is over is submitted again. Stop it first."
         raise NotFinishedError(msg)
+    await _check_readable(platform, job)
     key = None if caller.key is None else _key(caller, {"retry": job_id})
     new = NewJob(new_job_id(), caller.namespace, caller.user, job.spec, retry_of=job_id)
     return await _record_one(platform, new, key)
+
+
+async def _check_readable(platform: Platform, job: Job) -> None:
+    loaded = await platform.database.read(partial(attempts.load, attempt_id=job.attempt.id))
+    if loaded is not None and loaded.malformed is not None:
+        msg = f"Job {job.id} cannot be submitted again by this release, which cannot read all of it: {loaded.malformed}"
+        raise UnreadableSpecError(msg)
 
 
 async def submit_batch(platform: Platform, caller: Caller, items: Sequence[dict[str, Any]]) -> tuple[BatchResult, bool]:

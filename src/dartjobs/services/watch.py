@@ -82,7 +82,7 @@ class Watches:
                 if job != shown:
                     shown = job
                     yield job
-                if _is_over(job, until):
+                if _is_over(job, moves, until):
                     return
 
     async def _read(self, key: tuple[str, str], feed: Feed[_Seen]) -> None:
@@ -143,7 +143,8 @@ def _event_id(seen: Mapping[int, int], moves: Sequence[Transition]) -> str:
     return ",".join(f"{number}.{seen[number]}" for number in (latest, *open_))
 
 
-def _is_over(job: Job, until: Until) -> bool:
-    if until is Until.FINISHED:
+def _is_over(job: Job, moves: Sequence[Transition], until: Until) -> bool:
+    if until is Until.FINISHED or job.finished_at is None:
         return job.finished_at is not None
-    return job.finished_at is not None and job.attempt.terminated_at is not None
+    terminated = sum(move.resource_state is ResourceState.TERMINATED for move in moves)
+    return terminated == job.attempt.number

@@ -15,7 +15,7 @@ from dartjobs.core.world import Move, View
 from dartjobs.models.job import Attempt, SubmitIntent
 from dartjobs.models.reason import Category, Reason
 from dartjobs.models.state import JobState, Pair, ResourceState, is_legal_move
-from dartjobs.store.database import StaleError, now
+from dartjobs.store.database import StaleError, may_be_committed, now
 from dartjobs.store.jobs import insert_attempt, next_attempt
 from dartjobs.store.leases import Lease, check_lease
 from dartjobs.store.loading import Loaded, MalformedRowError, load, load_many
@@ -111,8 +111,10 @@ async def claim_many(conn: AsyncConnection, lease: Lease, attempt_ids: Sequence[
     One that is no longer queued, or whose job is to be stopped, does not hinder the others.
 
     Raises:
-        StaleError: the lease is no longer ours.
+        StaleError: the lease is no longer ours, or an earlier run may have taken some: read anew what is promised.
     """
+    if may_be_committed(conn):
+        raise StaleError
     await check_lease(conn, lease)
     of_job = select(attempts.c.id, attempts.c.job_id, attempts.c.number, attempts.c.version)
     wanted = {

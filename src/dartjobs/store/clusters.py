@@ -1,5 +1,6 @@
 """Clusters: what each said of itself, and how much of it is promised."""
 
+import logging
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,8 @@ from dartjobs.store.audit import record_audit
 from dartjobs.store.database import now
 from dartjobs.store.rows import resources_of
 from dartjobs.store.tables import attempts, clusters, leases
+
+_log = logging.getLogger(__name__)
 
 
 class RecreatedClusterError(Exception):
@@ -58,11 +61,16 @@ async def register(conn: AsyncConnection, registration: Registration) -> None:
 async def views(conn: AsyncConnection) -> list[ClusterView]:
     """Every cluster with what its live attempts were promised."""
     used = await _used(conn)
-    rows = await conn.execute(select(clusters).order_by(clusters.c.name))
-    return [
-        ClusterView(row.name, _capacity(row.capacity), used.get(row.name, Resources()), row.labels, _takes_jobs(row))
-        for row in rows
-    ]
+    found = []
+    for row in await conn.execute(select(clusters).order_by(clusters.c.name)):
+        try:
+            capacity = _capacity(row.capacity)
+        except (ArithmeticError, KeyError, TypeError, ValueError):
+            _log.exception("cluster %s is left out: its row is malformed", row.name)
+            continue
+        promised = used.get(row.name, Resources())
+        found.append(ClusterView(row.name, capacity, promised, row.labels, _takes_jobs(row)))
+    return found
 
 
 async def list_clusters(conn: AsyncConnection) -> list[Cluster]:

@@ -54,8 +54,10 @@ async def record_reports(
     """
     known = select(evidence.c.kind, evidence.c.body).where(evidence.c.attempt_id == attempt_id)
     stands = {row.kind: dict(row.body) for row in await conn.execute(known.where(evidence.c.kind.in_(reports)))}
-    columns = attempts.c.cluster, attempts.c.job_state
-    row = (await conn.execute(select(*columns).where(attempts.c.id == attempt_id))).first()
+    of_attempt = select(attempts.c.cluster, attempts.c.job_state).where(attempts.c.id == attempt_id)
+    if "start" in reports:
+        of_attempt = of_attempt.with_for_update(read=True)  # its outcome is not recorded meanwhile
+    row = (await conn.execute(of_attempt)).first()
     cluster = None if row is None else row.cluster
     if row is not None and "start" in reports and JobState(row.job_state).is_final:
         stands.setdefault("start", {})
@@ -74,12 +76,15 @@ async def listens(conn: AsyncConnection, cluster: str) -> None:
     await upsert(conn, gateways, [{"cluster": cluster, "seen_at": await now(conn)}], update=["seen_at"])
 
 
-async def expected(conn: AsyncConnection, cluster: str) -> tuple[list[str], list[str]]:
-    """The attempts of this cluster whose driver runs or may; and those among them whose runner was silent."""
-    running = select(attempts.c.id).where(attempts.c.cluster == cluster, *_runs())
-    ids = list(await conn.scalars(running))
-    silent = select(evidence.c.attempt_id).where(evidence.c.kind == _SILENCE, evidence.c.attempt_id.in_(running))
-    return ids, list(await conn.scalars(silent))
+async def expected(conn: AsyncConnection, cluster: str) -> list[str]:
+    """The attempts of this cluster whose driver runs or may."""
+    return list(await conn.scalars(_running(cluster)))
+
+
+async def silent(conn: AsyncConnection, cluster: str) -> list[str]:
+    """Those among them whose runner has fallen silent, whichever gateway noticed."""
+    mine = evidence.c.attempt_id.in_(_running(cluster))
+    return list(await conn.scalars(select(evidence.c.attempt_id).where(evidence.c.kind == _SILENCE, mine)))
 
 
 async def record_silence(conn: AsyncConnection, cluster: str, attempt_ids: Sequence[str]) -> list[str]:
@@ -97,6 +102,10 @@ async def record_silence(conn: AsyncConnection, cluster: str, attempt_ids: Seque
 async def end_silence(conn: AsyncConnection, attempt_ids: Sequence[str]) -> None:
     """Record that these runners are heard again."""
     await conn.execute(delete(evidence).where(evidence.c.kind == _SILENCE, evidence.c.attempt_id.in_(attempt_ids)))
+
+
+def _running(cluster: str) -> Select[str]:
+    return select(attempts.c.id).where(attempts.c.cluster == cluster, *_runs())
 
 
 def _runs() -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -2,8 +2,9 @@
 
 import json
 import logging
+from typing import Any, NamedTuple
 
-from sqlalchemy import Text, select, type_coerce
+from sqlalchemy import Row, Text, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dartjobs.core.queueing import Queued, Resources
@@ -16,17 +17,30 @@ _log = logging.getLogger(__name__)
 _LIVE = [ResourceState.CREATING.value, ResourceState.READY.value, ResourceState.TERMINATING.value]
 
 
-async def queue(conn: AsyncConnection, limit: int = 1_000, room: Resources | None = None) -> list[Queued]:
+class Place(NamedTuple):
+    """A place in the queue, by which its order goes."""
+
+    rank: int
+    attempt_id: str
+
+
+async def queue(
+    conn: AsyncConnection, limit: int = 1_000, room: Resources | None = None, after: Place | None = None
+) -> tuple[list[Queued], Place | None]:
     """The queue in its order: higher priority first, then older; without those that back off or are to be stopped.
+
+    Also the place after which it goes on; None where that was all.
 
     Args:
         conn: a transaction.
         limit: at most so many.
         room: only those of which each alone fits into this.
+        after: only those behind this place.
     """
+    c = attempts.c
     selector = type_coerce(attempts.c.selector, Text).label("selector")
     statement = (
-        select(attempts.c.id, attempts.c.cpu_milli, attempts.c.memory, attempts.c.gpu, selector)
+        select(c.id, c.queue_rank, c.cpu_milli, c.memory, c.gpu, selector)
         .join(jobs, jobs.c.id == attempts.c.job_id)
         .where(attempts.c.resource_state == ResourceState.QUEUED.value, jobs.c.stop_at.is_(None))
         .where((attempts.c.not_before.is_(None)) | (attempts.c.not_before <= await now(conn)))
@@ -39,14 +53,21 @@ async def queue(conn: AsyncConnection, limit: int = 1_000, room: Resources | Non
             attempts.c.memory <= room.memory,
             attempts.c.gpu <= room.gpu,
         )
-    found = []
-    for row in await conn.execute(statement):
-        try:
-            wanted = dict(json.loads(row.selector)) if row.selector else {}
-            found.append(Queued(row.id, resources_of(row.cpu_milli, row.memory, row.gpu), wanted))
-        except (TypeError, ValueError):
-            _log.exception("%s is quarantined: its row is malformed", row.id)
-    return found
+    if after is not None:
+        behind = (c.queue_rank == after.rank) & (c.id > after.attempt_id)
+        statement = statement.where((c.queue_rank > after.rank) | behind)
+    rows = (await conn.execute(statement)).all()
+    more = Place(rows[-1].queue_rank, rows[-1].id) if len(rows) == limit else None
+    return [one for row in rows if (one := _queued(row)) is not None], more
+
+
+def _queued(row: Row[Any]) -> Queued | None:
+    try:
+        wanted = dict(json.loads(row.selector)) if row.selector else {}
+    except (TypeError, ValueError):
+        _log.exception("%s is quarantined: its row is malformed", row.id)
+        return None
+    return Queued(row.id, resources_of(row.cpu_milli, row.memory, row.gpu), wanted)
 
 
 async def promised(conn: AsyncConnection, cluster: str) -> dict[str, Resources]:

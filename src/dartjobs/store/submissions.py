@@ -90,7 +90,7 @@ async def record(conn: AsyncConnection, submissions: Sequence[Submission], *, si
     for one in submissions:
         known = None if one.key is None else kept.get(one.key.place)
         if one.key is not None and known is not None:
-            found.append(_known(one, one.key, known, committed, at))
+            found.append(_known(one, one.key, known, committed, at, absent))
             continue
         wanted = [job for job in one.jobs if job is not None and job.id not in committed]
         refused: dict[str, DartJobsError] = {job.id: _absent(job) for job in wanted if _package(job) in absent}
@@ -106,11 +106,27 @@ async def record(conn: AsyncConnection, submissions: Sequence[Submission], *, si
     return found
 
 
-def _known(one: Submission, key: Key, known: Kept, committed: Mapping[str, datetime], at: datetime) -> Recorded:
+def _known(
+    one: Submission,
+    key: Key,
+    known: Kept,
+    committed: Mapping[str, datetime],
+    at: datetime,
+    absent: set[tuple[str, str]],
+) -> Recorded:
     """What a key led to: an earlier request, or this one, whose commit was made although its reply was lost."""
-    mine = any(job is not None and job.id in committed for job in one.jobs)
+    mine = [job for job in one.jobs if job is not None]
+    replayed = not any(job.id in committed for job in mine)
+    refused: dict[str, DartJobsError] = (
+        {} if replayed else {job.id: _refusal(job, absent) for job in mine if job.id not in known.job_ids}
+    )
     mismatch = known.body_hash != key.body_hash
-    return Recorded(known.job_ids, _moment(known.job_ids, committed, at), replayed=not mine, mismatch=mismatch)
+    at = _moment(known.job_ids, committed, at)
+    return Recorded(known.job_ids, at, replayed=replayed, mismatch=mismatch, refused=refused)
+
+
+def _refusal(job: NewJob, absent: set[tuple[str, str]]) -> DartJobsError:
+    return _absent(job) if _package(job) in absent else BadRowError("The database does not take this job.")
 
 
 def _moment(ids: Sequence[str], committed: Mapping[str, datetime], at: datetime) -> datetime:

@@ -1,6 +1,7 @@
 """Sweeps: deleting what looks like an orphan is a recorded, fenced act."""
 
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import datetime, timedelta
 
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,6 +12,16 @@ from dartjobs.store.leases import Lease, check_lease
 from dartjobs.store.tables import attempts, sweeps
 
 _NONE = timedelta(0)
+
+
+async def sweepable(
+    conn: AsyncConnection, cluster: str, attempt_ids: Collection[str], *, grace: timedelta = _NONE
+) -> dict[str, bool]:
+    """Which of these attempts of the cluster ended `grace` ago and before; those it does not know are left out."""
+    c = attempts.c
+    known = select(c.id, c.resource_state, c.terminated_at).where(c.id.in_(attempt_ids), c.cluster == cluster)
+    at = await now(conn)
+    return {row.id: _is_over(row.resource_state, row.terminated_at, at - grace) for row in await conn.execute(known)}
 
 
 async def may_sweep(
@@ -30,8 +41,12 @@ async def may_sweep(
     if row is None or row.cluster != lease.name:
         return None
     at = await now(conn)
-    if row.resource_state != ResourceState.TERMINATED.value or row.terminated_at > at - grace:
+    if not _is_over(row.resource_state, row.terminated_at, at - grace):
         return False
     values = {"cluster": lease.name, "attempt_id": attempt_id, "cluster_uid": cluster_uid, "epoch": lease.epoch}
     await conn.execute(insert(sweeps).values(**values, at=at))
     return True
+
+
+def _is_over(state: str, terminated_at: datetime | None, by: datetime) -> bool:
+    return state == ResourceState.TERMINATED.value and terminated_at is not None and terminated_at <= by

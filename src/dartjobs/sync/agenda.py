@@ -44,28 +44,25 @@ class Agenda:
 
     def take_due(self) -> list[str]:
         """Those that are due and not being looked at; they count as being looked at from now on."""
-        now, taken, later = time.monotonic(), [], []
+        now, taken = time.monotonic(), []
         while self._heap and self._heap[0][0] <= now and len(self._running) < self._most:
             at, one = heapq.heappop(self._heap)
             if self._due.get(one) != at:
                 continue
             if one in self._running:
-                later.append((at, one))
-                continue
+                continue  # `done` puts it back
             del self._due[one]
             self._running.add(one)
             taken.append(one)
-        for entry in later:
-            heapq.heappush(self._heap, entry)
         return taken
 
     def done(self, attempt_id: str, after: timedelta | None) -> None:
         """A look is over; look again after so long, unless something made it due before."""
         self._running.discard(attempt_id)
-        if after is not None:
-            at = time.monotonic() + max(0.0, after.total_seconds())
-            if at < self._due.get(attempt_id, float("inf")):
-                self._schedule(attempt_id, at)
+        at = float("inf") if after is None else time.monotonic() + max(0.0, after.total_seconds())
+        at = min(at, self._due.get(attempt_id, float("inf")))
+        if at < float("inf"):
+            self._schedule(attempt_id, at)
         self.changed.set()
 
     def answered(self, wakeup: Wakeup) -> None:
@@ -83,8 +80,6 @@ class Agenda:
         while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
             heapq.heappop(self._heap)
         soonest = self._heap[0][0] if self._heap and len(self._running) < self._most else float("inf")
-        if self._heap and self._heap[0][1] in self._running:
-            soonest = float("inf")  # the end of that look is a change
         try:
             async with asyncio.timeout(max(0.0, min(longest, soonest - time.monotonic()))):
                 await self.changed.wait()

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from dartjobs.models.problem import UnavailableError
+from dartjobs.services.isolation import isolated
 from dartjobs.store.database import StaleError
 
 T = TypeVar("T")
@@ -39,15 +40,9 @@ class Batcher(Generic[T, R]):
 
     async def _serve(self, batch: "list[tuple[T, asyncio.Future[R]]]") -> None:
         try:
-            results = await self._work([item for item, _ in batch])
+            results = await isolated(self._work, [item for item, _ in batch])
         except (StaleError, UnavailableError) as error:
             results = [error] * len(batch)
-        except Exception as error:  # noqa: BLE001 - one that is malformed must not fail the others
-            if len(batch) > 1:
-                for one in batch:
-                    await self._serve([one])
-                return
-            results = [error]
         for (_, answer), result in zip(batch, results, strict=True):
             if answer.done():
                 continue

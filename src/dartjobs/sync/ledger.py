@@ -54,6 +54,10 @@ class Ledger:
         if isinstance(change, Recorded):
             await self._announce(change)
 
+    def release(self, attempt_id: str) -> None:
+        """Nothing of it is left, whoever recorded that: there is room for others."""
+        self._room.free(attempt_id)
+
     def answer(self, wakeup: Wakeup) -> "asyncio.Future[None]":
         """Delete the wake-up with what is recorded next."""
         return self._writes.submit(Answered(wakeup))
@@ -72,6 +76,6 @@ class Ledger:
         attempt, target = recorded.attempt, recorded.move.target
         await self._platform.bus.publish(topics.job_topic(attempt.job_id))
         if target.resource_state is ResourceState.TERMINATED:
-            self._room.free(attempt.id)
+            self.release(attempt.id)
         if target.resource_state is ResourceState.TERMINATED or recorded.locks_job:
             await self._platform.bus.publish(topics.QUEUE)

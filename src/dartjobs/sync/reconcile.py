@@ -86,6 +86,7 @@ class Reconciler:
     async def _load(self, attempt_id: str) -> Loaded | None:
         loaded = await self._ledger.load(attempt_id)
         if loaded is None or not _is_ours(loaded.attempt, self._actor.lease.name):
+            self._ledger.release(attempt_id)
             return None
         return loaded
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from dartjobs.drivers.base import Held
 from dartjobs.store import attempts
-from dartjobs.store.sweeps import may_sweep
+from dartjobs.store.sweeps import may_sweep, sweepable
 from dartjobs.sync.acts import Actor
 
 _log = logging.getLogger(__name__)
@@ -33,11 +33,18 @@ class Sweeper:
             DriverError: the cluster did not do it.
             StaleError: the lease is no longer ours.
         """
-        self._reported &= {held.attempt_id for held in orphans}
-        if len(orphans) > MOST_AT_ONCE:
-            self._quarantine([held.attempt_id for held in orphans], "so many orphans at once")
+        ids = [held.attempt_id for held in orphans]
+        self._reported.intersection_update(ids)
+        if not ids:
             return
-        for held in orphans:
+        look = partial(sweepable, cluster=self._actor.lease.name, attempt_ids=ids, grace=self._grace)
+        over = await self._actor.platform.database.read(look)
+        self._quarantine([one for one in ids if one not in over], "the database knows no such attempt of this cluster")
+        left = [held for held in orphans if over.get(held.attempt_id)]
+        if len(left) > MOST_AT_ONCE:
+            self._quarantine([held.attempt_id for held in left], "so many orphans at once")
+            return
+        for held in left:
             await self._sweep(held)
 
     async def _sweep(self, held: Held) -> None:
@@ -45,9 +52,7 @@ class Sweeper:
         ask = partial(may_sweep, lease=lease, attempt_id=held.attempt_id, cluster_uid=held.cluster_uid)
         allowed = await database.write(partial(ask, grace=self._grace))
         loaded = await database.read(partial(attempts.load, attempt_id=held.attempt_id)) if allowed else None
-        if allowed is None:
-            self._quarantine([held.attempt_id], "the database knows no such attempt of this cluster")
-        elif loaded is not None:
+        if loaded is not None:
             _log.warning("sweeping what is left of %s", held.attempt_id)
             await self._actor.driver.delete(loaded.attempt, cluster_uid=held.cluster_uid)
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from dartjobs.models.reason import Reason
 from dartjobs.models.state import JobState, Pair, ResourceState
 from dartjobs.services.platform import Platform
 from dartjobs.store import attempts
 from dartjobs.store.tables import attempts as table
+from dartjobs.store.tables import jobs
 from tests.fakes.platform import take_lease
 from tests.unit.services.test_watch import move
 
@@ -135,6 +136,17 @@ async def test_a_finished_job_is_submitted_again(api: httpx.AsyncClient, platfor
     assert again.json()["spec"] == job["spec"]
     absent = await api.post(f"{NS}/jobs/job-{'0' * 26}/retry")
     assert absent.status_code == 404
+
+
+async def test_what_this_release_cannot_read_is_not_submitted_as_something_else(
+    api: httpx.AsyncClient, platform: Platform
+) -> None:
+    job = await submit(api)
+    await finish(platform, job["id"])
+    newer = update(jobs).where(jobs.c.id == job["id"]).values(spec=text("'{\"entrypoint\": 5}'"))
+    await platform.database.write(lambda conn: conn.execute(newer))
+    answer = await api.post(f"{NS}/jobs/{job['id']}/retry")
+    assert (answer.status_code, answer.json()["code"]) == (409, "unreadable-spec")
 
 
 async def test_only_a_job_that_a_cluster_works_on_is_queued_again(api: httpx.AsyncClient, platform: Platform) -> None:

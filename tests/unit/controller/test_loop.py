@@ -8,6 +8,9 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from dartjobs.controller.loop import Controller
 from dartjobs.controller.settings import ControllerSettings
 from dartjobs.core.queueing import Capacity, Resources
@@ -21,6 +24,7 @@ from dartjobs.services.platform import Platform
 from dartjobs.services.watch import Until
 from dartjobs.store import clusters
 from dartjobs.store.clusters import Registration
+from dartjobs.store.tables import attempts, jobs
 from tests.fakes.platform import platform_at
 from tests.fakes.polling import eventually
 from tests.fakes.zips import pieces, ref_of, zipped
@@ -71,6 +75,34 @@ async def test_a_queue_timeout_ends_it(tmp_path: Path) -> None:
         spec = JobSpec.model_validate({"entrypoint": "true", "timeouts": {"queued": "0s"}})
         over = await the_end(platform, (await service.submit(platform, "team", "ann", spec)).id)
         assert (over.attempt.reason, over.attempt.category) == (Reason.QUEUED_TIMEOUT, Category.TIMEOUT)
+
+
+async def test_a_row_that_cannot_be_recorded_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    """A newer release gave the first attempt a category that this one does not know."""
+    spec = JobSpec.model_validate({"entrypoint": "true", "timeouts": {"queued": "0s"}, "retries": {"timeout": 1}})
+    async with platform_at(tmp_path) as platform:
+        strange = await service.submit(platform, "team", "ann", spec)
+        healthy = await service.submit(platform, "team", "ann", spec)
+        await add_attempt_before(platform, strange, category="FROM_THE_FUTURE")
+        running = asyncio.create_task(Controller(platform, ControllerSettings(), "test").run())
+        over = await the_end(platform, healthy.id)
+        assert over.attempt.reason is Reason.QUEUED_TIMEOUT
+        assert not running.done()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def add_attempt_before(platform: Platform, job: Job, *, category: str) -> None:
+    async def write(conn: AsyncConnection) -> None:
+        row = (await conn.execute(select(attempts).where(attempts.c.job_id == job.id))).one()._asdict()
+        second = {"id": f"{job.id}-2", "number": 2}
+        await conn.execute(update(attempts).where(attempts.c.job_id == job.id).values(second))
+        await conn.execute(insert(attempts).values(row | {"resource_state": "TERMINATED", "job_state": "FAILED"}))
+        strange = update(attempts).where(attempts.c.number == 1, attempts.c.job_id == job.id).values(category=category)
+        await conn.execute(strange)
+        await conn.execute(update(jobs).where(jobs.c.id == job.id).values(latest=2))
+
+    await platform.database.write(write)
 
 
 async def test_packages_that_nobody_uses_are_swept(tmp_path: Path) -> None:

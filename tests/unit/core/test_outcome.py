@@ -114,6 +114,13 @@ def test_rays_word_counts_where_the_runner_is_silent(job: RayJob, reason: Reason
     assert (move.target.job_state, move.reason) == (JobState.FAILED, reason)
 
 
+def test_a_driver_that_was_seen_to_run_may_exit_with_the_runners_own_code() -> None:
+    job = RayJob(RayJobStatus.FAILED, "", "JOB_ENTRYPOINT_COMMAND_ERROR", 97)
+    heard = Evidence(start=Started(NOW, "h"))
+    move = moved(replace(view(), observation=replace(HEALTHY, ray_job=job), evidence=heard))
+    assert (move.reason, move.changes["exit_code"]) == (Reason.DRIVER_FAILED, 97)
+
+
 def test_a_head_that_is_gone_or_another_is_lost() -> None:
     for uid in (None, "other"):
         move = moved(replace(view(), observation=replace(HEALTHY, head_uid=uid)))

@@ -70,6 +70,17 @@ async def test_a_token_opens_one_attempt_only(platform: Platform, gateway: httpx
     assert await platform.database.read(partial(evidence.read_evidence, attempt_id=mine)) == Evidence()
 
 
+@pytest.mark.parametrize("path", ["start", "exit", "heartbeat", "logs/driver?offset=0"])
+async def test_no_body_is_read_beyond_the_limit_whoever_sends_it(gateway: httpx.AsyncClient, path: str) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b" " * SETTINGS.push_limit
+        pytest.fail("all of it was read")
+
+    answer = await gateway.post(f"/v1/attempts/job-1/{path}", content=endless())
+    assert answer.status_code in {401, 413}
+
+
 async def test_a_start_is_granted_to_one_runner(platform: Platform, gateway: httpx.AsyncClient) -> None:
     attempt = await claimed(platform)
     path, mine = f"/v1/attempts/{attempt}/start", headers(attempt)

@@ -77,6 +77,20 @@ async def test_a_runner_that_is_never_heard_after_a_restart_counts_as_silent_and
         await eventually(heard, lambda seen: seen.silent_since is None)
 
 
+async def test_a_runner_that_another_gateway_hears_is_not_silent_for_long(platform: Platform) -> None:
+    """One gateway expects it in vain, and says so; the other, to which it is connected, takes that back."""
+    attempt = await running(platform)
+    async with listening(platform, DEAF) as hears:
+        hears.heard(attempt)
+        await platform.database.write(partial(evidence.record_silence, cluster="local", attempt_ids=[attempt]))
+
+        async def heard() -> Evidence:
+            hears.heard(attempt)
+            return await known(platform, attempt)
+
+        await eventually(heard, lambda seen: seen.silent_since is None)
+
+
 async def listens(platform: Platform) -> object:
     return (await platform.database.read(partial(polls.poll, cluster="local"))).gateway_seen_at
 

@@ -68,6 +68,27 @@ async def test_no_move_is_shown_twice_or_missed_over_a_retry_and_a_resume(tmp_pa
         assert sorted(resumed) == [(1, 4), (2, 2), (2, 3)]
 
 
+async def test_nothing_is_left_only_when_every_attempt_is_cleaned_up(tmp_path: Path) -> None:
+    async with platform_at(tmp_path) as platform:
+        job = await service.submit(platform, "team", "ann", SPEC)
+        lease = await take_lease(platform)
+        claim = partial(attempts.claim, lease=lease, actor="test")
+        await platform.database.write(partial(claim, attempt_id=f"{job.id}-1"))
+        await move(platform, lease, f"{job.id}-1", Pair(ResourceState.TERMINATING, JobState.FAILED), Reason.HEAD_LOST)
+        await platform.database.write(partial(claim, attempt_id=f"{job.id}-2"))
+        await move(platform, lease, f"{job.id}-2", Pair(ResourceState.TERMINATED, JobState.FAILED), Reason.HEAD_LOST)
+        seen: list[tuple[int, int]] = []
+        async with asyncio.timeout(20):
+            async for change in platform.watches.watch("team", job.id, None, Until.TERMINATED):
+                if isinstance(change, Moved):
+                    seen.append((change.move.attempt, change.move.version))
+                elif change is not None:
+                    over = Pair(ResourceState.TERMINATED, JobState.FAILED)
+                    await move(platform, lease, f"{job.id}-1", over, Reason.DELETED)
+                    await platform.bus.publish(job_topic(job.id))
+        assert seen[-1] == (1, 4)
+
+
 class CountingDatabase(Database):
     """A database that counts how often it is read."""
 

@@ -20,6 +20,7 @@ from dartjobs.models.state import JobState, ResourceState
 from dartjobs.services import clusters as cluster_service
 from dartjobs.services import jobs as service
 from dartjobs.services.platform import Platform
+from dartjobs.services.submit import Caller, submit_batch
 from dartjobs.store import leases, lost
 from tests.fakes.driver import FakeDriver, FakeHead
 from tests.fakes.platform import MINUTE, platform_at
@@ -184,6 +185,27 @@ async def test_many_orphans_at_once_are_reported_and_left(platform: Platform, ca
         await started(platform, driver)
     assert {job.attempt.id for job in jobs} <= set(driver.heads)
     assert "so many orphans at once" in caplog.text
+
+
+async def test_what_nobody_knows_does_not_count_as_orphans(platform: Platform) -> None:
+    driver = FakeDriver()
+    async with syncing(platform, driver):
+        job = await started(platform, driver)
+        await exited(platform, job.attempt.id)
+        await the_end(platform, job.id)
+    driver.heads = {f"stranger-{number}": FakeHead("strange", None) for number in range(9)}
+    driver.heads[job.attempt.id] = FakeHead("left", None)
+    async with syncing(platform, driver):
+        await eventually(lambda: _held(driver), lambda held: job.attempt.id not in held)
+    assert len(driver.heads) == 9
+
+
+async def test_jobs_for_another_cluster_do_not_hide_those_behind_them(platform: Platform) -> None:
+    spec = {"entrypoint": "true", "cluster_selector": {"gpu": "yes"}}
+    await submit_batch(platform, Caller("team", "ann"), [spec] * 600)
+    driver = FakeDriver()
+    async with syncing(platform, driver):
+        assert (await started(platform, driver)).job_state is JobState.RUNNING
 
 
 async def test_nothing_is_swept_before_its_grace_is_over(platform: Platform) -> None:
