@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from dartjobs.client.handles import AsyncJobHandle, JobHandle, Listing
     from dartjobs.client.packaging import PackagingError
     from dartjobs.client.sync_client import Client
-    from dartjobs.models.cluster import Cluster, ClusterState
-    from dartjobs.models.explain import Explanation
+    from dartjobs.models.cluster import Cluster, ClusterState, Limits, Placement
+    from dartjobs.models.explain import Explanation, Refusal
     from dartjobs.models.job import Attempt, Job, Transition
     from dartjobs.models.problem import (
+        ClusterExistsError,
+        ClusterInUseError,
         DartJobsError,
         FieldProblem,
         ForbiddenError,
@@ -44,6 +46,8 @@ __all__ = [
     "Category",
     "Client",
     "Cluster",
+    "ClusterExistsError",
+    "ClusterInUseError",
     "ClusterState",
     "ConnectionFailedError",
     "DartJobsError",
@@ -58,6 +62,7 @@ __all__ = [
     "JobHandle",
     "JobSpec",
     "JobState",
+    "Limits",
     "Listing",
     "NotFinishedError",
     "NotFoundError",
@@ -65,9 +70,11 @@ __all__ = [
     "NotRunningError",
     "PackageNotFoundError",
     "PackagingError",
+    "Placement",
     "RangeError",
     "RateLimitedError",
     "Reason",
+    "Refusal",
     "ResourceState",
     "Retries",
     "RuntimeEnv",
@@ -81,8 +88,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "models.explain": ("Explanation",),
-    "models.cluster": ("Cluster", "ClusterState"),
+    "models.explain": ("Explanation", "Refusal"),
+    "models.cluster": ("Cluster", "ClusterState", "Limits", "Placement"),
     "client.filters": ("Filters",),
     "client.async_client": ("AsyncClient",),
     "client.errors": ("ConnectionFailedError", "NotOurServerError", "WaitTimeoutError"),
@@ -91,6 +98,8 @@ _HOMES = {
     "client.sync_client": ("Client",),
     "models.job": ("Attempt", "Job", "Transition"),
     "models.problem": (
+        "ClusterExistsError",
+        "ClusterInUseError",
         "DartJobsError",
         "FieldProblem",
         "ForbiddenError",

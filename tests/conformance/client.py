@@ -15,15 +15,20 @@ import pytest
 from dartjobs import (
     AsyncClient,
     Client,
+    ClusterExistsError,
+    ClusterInUseError,
     DartJobsError,
     IdempotencyMismatchError,
     InvalidRequestError,
     Job,
     JobHandle,
+    Limits,
     NotFinishedError,
     NotFoundError,
     NotRunningError,
+    Placement,
     RangeError,
+    WaitTimeoutError,
 )
 from dartjobs.client.config import resolve
 from dartjobs.client.session import Session
@@ -209,6 +214,32 @@ class ClientSuite:
         assert client.clusters.readmit("b").lost_at is None
         with pytest.raises(NotFoundError):
             client.clusters.get("c")
+
+    def test_clusters_are_registered_and_removed(self, client: Client) -> None:
+        limits = Limits.model_validate({"jobs": 2, "memory": "1Gi"})
+        added = client.clusters.add("new", labels={"zone": "b"}, limits=limits, namespaces={"team": "ray", "lab": None})
+        assert (added.identity, added.seen_at, added.added_by) == (None, None, "ada")
+        assert (added.labels["zone"], added.limits, added.namespaces) == ("b", limits, {"team": "ray", "lab": None})
+        with pytest.raises(ClusterExistsError):
+            client.clusters.add("new", placement="spread")
+        assert client.clusters.add("new", placement="spread", replace=True).placement is Placement.SPREAD
+        client.clusters.remove("new")
+        with pytest.raises(NotFoundError):
+            client.clusters.remove("new")
+
+    def test_a_cluster_is_drained_and_only_then_removed(self, client: Client, world: World) -> None:
+        world.add_cluster("local")
+        handle = client.submit(entrypoint="x")
+        world.claim(handle.id)
+        drained = client.clusters.drain("local", requeue=True, reason="update")
+        assert (drained.cordoned, drained.attempts > 0) == (True, True)
+        wish = client.get(handle.id).requeue
+        assert wish is not None
+        assert "update" in wish.reason
+        with pytest.raises(WaitTimeoutError):
+            client.clusters.drain("local", wait=True, timeout=0.0)
+        with pytest.raises(ClusterInUseError):
+            client.clusters.remove("local")
 
     def test_what_is_not_there_is_told_with_the_id_of_the_request(self, client: Client) -> None:
         for ask in (client.get, client.stop, client.events, client.attempts, client.explain, client.retry):

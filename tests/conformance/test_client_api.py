@@ -73,7 +73,8 @@ class RealWorld(World):
         total = Resources(Decimal(8), 16 * 2**30, 1)
         registration = clusters.Registration(name, f"{name}-1", Capacity(total), {"zone": "a"})
         self._do(lambda platform: platform.database.write(partial(clusters.register, registration=registration)))
-        self._do(lambda platform: take_lease(platform, name))
+        lease = self._do(lambda platform: take_lease(platform, name))
+        self._lease = lease if name == "local" else self._lease
 
     def _do(self, act: Callable[[Platform], Coroutine[Any, Any, _R]]) -> _R:
         async def run() -> _R:

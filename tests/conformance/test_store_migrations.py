@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, event, select
 
 from dartjobs.core.queueing import demand
+from dartjobs.models.cluster import Limits
 from dartjobs.models.spec import JobSpec
-from dartjobs.store import jobs
+from dartjobs.store import clusters, jobs
 from dartjobs.store.database import Database
 from dartjobs.store.migrate import upgrade
 from dartjobs.store.tables import attempts, job_labels, metadata
@@ -122,11 +124,21 @@ async def test_several_upgrades_at_once_wait_for_each_other(database: Database) 
     assert await differences_of(database) == []
 
 
-async def test_an_upgrade_from_the_first_revision_keeps_every_row(database: Database) -> None:
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+async def test_an_upgrade_from_each_revision_keeps_every_row(database: Database, revision: str) -> None:
     await fill(database)
     before = await rows_of(database)
+    await upgrade(database, revision)
     await upgrade(database)
     await assert_upgraded_from_first(database, before)
+
+
+async def test_a_cluster_of_an_earlier_revision_registered_itself(database: Database) -> None:
+    await fill(database)
+    await upgrade(database)
+    [one] = await database.read(clusters.list_clusters)
+    assert (one.name, one.identity, one.capacity.cpu) == ("local", "i", Decimal(4))
+    assert (one.added_at, one.limits) == (None, Limits())
 
 
 async def test_an_upgrade_that_broke_off_is_taken_up_wherever_it_was(database: Database) -> None:

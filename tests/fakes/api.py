@@ -17,7 +17,7 @@ from dartjobs.models.problem import NotFoundError
 from dartjobs.models.reason import Reason
 from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import JobState, ResourceState
-from tests.fakes.api_more import cluster_of
+from tests.fakes.api_clusters import cluster_of
 from tests.fakes.api_routes import app_of
 
 _START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -12,7 +12,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dartjobs.models.bulk import AttemptList, BatchItem, BatchRequest, BatchResult, StopManyResult
-from dartjobs.models.cluster import Amount, Cluster, ClusterList, ClusterState
 from dartjobs.models.explain import Explanation
 from dartjobs.models.job import Job, RequeueRequest
 from dartjobs.models.problem import (
@@ -27,6 +26,7 @@ from dartjobs.models.problem import (
 from dartjobs.models.selector import SelectorError, all_hold, parse_selector
 from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import ResourceState
+from tests.fakes.api_clusters import routes_of_clusters
 
 if TYPE_CHECKING:
     from tests.fakes.api import FakeApi, Known
@@ -110,7 +110,7 @@ def _time(text: str | None, default: datetime) -> datetime:
 
 def routes_of(api: "FakeApi") -> list[Route]:
     """Those of this module."""
-    return [*_bulk(api), *_of_a_job(api), *_clusters(api), *_uploads(api)]
+    return [_version(api), *_bulk(api), *_of_a_job(api), *routes_of_clusters(api), *_uploads(api)]
 
 
 def _bulk(api: "FakeApi") -> list[Route]:
@@ -207,58 +207,11 @@ def _explanation(job: Job) -> Explanation:
     )
 
 
-def cluster_of(name: str, at: datetime, **more: Any) -> Cluster:
-    """One that is ready."""
-    usual = {
-        "name": name,
-        "state": ClusterState.READY,
-        "identity": f"{name}-1",
-        "labels": {"zone": "a"},
-        "capacity": Amount.model_validate({"cpu": "8", "memory": "16Gi", "gpu": 1}),
-        "used": Amount.model_validate({"cpu": "2", "memory": "4Gi"}),
-        "attempts": 1,
-        "seen_at": at,
-    }
-    return Cluster.model_validate({**usual, **more})
-
-
-_CHANGES: dict[str, dict[str, Any]] = {
-    "cordon": {"state": ClusterState.CORDONED},
-    "uncordon": {"state": ClusterState.READY},
-    "lost": {"state": ClusterState.LOST},
-    "readmit": {"state": ClusterState.READY, "lost_at": None, "lost_by": None},
-}
-
-
-def _clusters(api: "FakeApi") -> list[Route]:
-    def named(request: Request) -> Cluster:
-        name = request.path_params["name"]
-        if name not in api.clusters:
-            msg = f"There is no cluster {name}."
-            raise NotFoundError(msg)
-        return api.clusters[name]
-
-    async def all_of_them(_: Request) -> Response:
-        return answer(ClusterList(items=sorted(api.clusters.values(), key=lambda one: one.name)))
-
-    async def get(request: Request) -> Response:
-        return answer(named(request))
-
-    async def change(request: Request) -> Response:
-        verb = request.path_params["verb"]
-        more = {"lost_at": api.now(), "lost_by": user_of(request)} if verb == "lost" else {}
-        api.clusters[named(request).name] = named(request).model_copy(update=_CHANGES[verb] | more)
-        return answer(named(request))
-
+def _version(api: "FakeApi") -> Route:
     async def version(_: Request) -> Response:
         return JSONResponse({"version": api.version, "api": "v1"})
 
-    return [
-        Route("/api/v1/version", version),
-        Route("/api/v1/clusters", all_of_them),
-        Route("/api/v1/clusters/{name}", get),
-        Route("/api/v1/clusters/{name}/{verb}", change, methods=["POST"]),
-    ]
+    return Route("/api/v1/version", version)
 
 
 def _uploads(api: "FakeApi") -> list[Route]:

@@ -17,8 +17,8 @@ from dartjobs.blobs.stores import open_store
 from dartjobs.bus.memory import MemoryBus
 from dartjobs.controller.lost import Lost
 from dartjobs.controller.queued import Queue
+from dartjobs.core.choosing import choose
 from dartjobs.core.policy import Policy
-from dartjobs.core.queueing import choose
 from dartjobs.drivers.base import DriverError
 from dartjobs.models.problem import NotRunningError, UnavailableError
 from dartjobs.models.spec import JobSpec

@@ -23,20 +23,25 @@ def describe(one: Json, now: datetime) -> str:
 
 def _row(one: Json, now: datetime) -> tuple[str, ...]:
     used = (_of(one, "cpu"), _of(one, "memory"), _of(one, "gpu"))
-    seen = f"{short(now - parsed(one['seen_at']))} ago"
+    seen = f"{short(now - parsed(one['seen_at']))} ago" if one["seen_at"] else "never"
     return (one["name"], one["state"], *used, str(one["attempts"]), seen, _labels(one))
 
 
 def _facts(one: Json, now: datetime) -> Iterator[tuple[str, str]]:
     yield "Name", one["name"]
     yield "State", one["state"]
-    yield "Identity", one["identity"]
+    yield "Identity", one["identity"] or "not seen yet"
     yield "CPU", f"{_of(one, 'cpu')} used"
     yield "Memory", f"{_of(one, 'memory')} used"
     yield "GPU", f"{_of(one, 'gpu')} used"
     yield "Elastic", "it may grow" if one["elastic"] else ""
     yield "Attempts", str(one["attempts"])
+    yield "Limits", _limits(one["limits"])
+    yield "Namespaces", ", ".join(_places(one["namespaces"]))
+    yield "Placement", "" if one["placement"] == "first" else one["placement"]
     yield "Labels", _labels(one)
+    yield "Cordoned", "it takes no new jobs" if one["cordoned"] else ""
+    yield "Added", f"{moment(one['added_at'], now)} by {one['added_by']}" if one["added_at"] else "by its Sync Service"
     yield "Seen", moment(one["seen_at"], now)
     yield "Unreachable", moment(one["unreachable_since"], now)
     yield "Lost", f"{moment(one['lost_at'], now)} by {one['lost_by']}" if one["lost_at"] else ""
@@ -44,6 +49,16 @@ def _facts(one: Json, now: datetime) -> Iterator[tuple[str, str]]:
 
 def _of(one: Json, resource: str) -> str:
     return f"{one['used'][resource]}/{one['capacity'][resource]}"
+
+
+def _limits(limits: Json) -> str:
+    units = {"jobs": "jobs", "cpu": "CPU", "memory": "memory", "gpu": "GPU"}
+    return ", ".join(f"{limits[name]} {unit}" for name, unit in units.items() if limits[name] is not None)
+
+
+def _places(namespaces: Json) -> Iterator[str]:
+    for name, place in sorted(namespaces.items()):
+        yield f"{name} (in {place})" if place else name
 
 
 def _labels(one: Json) -> str:

@@ -21,7 +21,7 @@ COMMANDS = {
     "retry": "Submit finished jobs again, each as a new job with the same specification.",
     "requeue": "For operators: end running attempts, and queue their jobs again without spending a retry.",
     "history": "Show every change of a job's state: when, why, for how long, and by whom.",
-    "cluster": "For operators: see clusters, and say which may take jobs.",
+    "cluster": "For operators: register clusters, see and empty them.",
     "server": "Run one part of the platform, beside others on the same database.",
     "db": "Look after the servers' database, which DARTJOBS_DATABASE_URL names.",
     "context": "Name servers, and choose the one that is meant.",

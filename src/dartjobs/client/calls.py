@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 from dartjobs.client import requests, uploads
 from dartjobs.client.config import Target
-from dartjobs.client.effects import Call, Emit, Json, Request, Stream
-from dartjobs.client.errors import body_of
+from dartjobs.client.effects import Call, Emit, Json, Request, Sleep, Stream
+from dartjobs.client.errors import WaitTimeoutError, body_of
 from dartjobs.client.filters import Filters, params_of
 from dartjobs.client.patience import Outage, Patience, send
 from dartjobs.client.requests import Requests
+from dartjobs.models.problem import NotFoundError
 
 if TYPE_CHECKING:
     from dartjobs.client.logs import Place
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Items = list[Json]
 _PAGE = 200
+_LOOK = 1.0
+"""Seconds between two looks at a cluster that is being emptied."""
 MOST_AT_ONCE = 1_000
 """As `models.bulk.MOST_AT_ONCE`, which needs pydantic."""
 
@@ -159,6 +162,44 @@ class Calls:
         """`cordon`, `uncordon`, `lost` (with a reason) or `readmit`."""
         body = None if reason is None else {"reason": reason}
         return self._json(requests.change_cluster(name, verb, body))
+
+    def add_cluster(self, name: str, settings: Json, *, replace: bool) -> Call[Json]:
+        """Register a cluster; the same again does no harm."""
+        return self._json(requests.add_cluster(name, settings, replace=replace))
+
+    def drain_cluster(self, name: str, *, requeue: bool, reason: str) -> Call[Json]:
+        """Cordon it, and with `requeue` send back all that runs there: the `cluster`, and the jobs `requeued`."""
+        requeued: list[str] = []
+        while True:
+            body = {"requeue": requeue, "reason": reason}
+            page = yield from self._json(requests.change_cluster(name, "drain", body))
+            requeued += page["requeued"]
+            if not page["more"]:
+                return {"cluster": page["cluster"], "requeued": requeued}
+
+    def await_empty_cluster(self, name: str, timeout: float | None) -> Call[Json]:
+        """The cluster, once nothing lives on it.
+
+        Raises:
+            WaitTimeoutError: that took longer than `timeout` seconds.
+        """
+        end = None if timeout is None else self._patience.clock() + timeout
+        while True:
+            cluster = yield from self.cluster(name)
+            if cluster["attempts"] == 0:
+                return cluster
+            if end is not None and self._patience.clock() >= end:
+                msg = f"{cluster['attempts']} attempts still live on cluster {name}; it takes no new ones."
+                raise WaitTimeoutError(msg)
+            yield Sleep(_LOOK)
+
+    def remove_cluster(self, name: str) -> Call[None]:
+        """Forget it. One that is gone when an answer was lost was removed by us."""
+        yield from self.cluster(name)
+        try:
+            yield from send(requests.remove_cluster(name), self._patience)
+        except NotFoundError:
+            return
 
     def _json(self, request: Request) -> Call[Json]:
         reply = yield from send(request, self._patience)

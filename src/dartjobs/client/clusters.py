@@ -1,10 +1,11 @@
 """Clusters, for operators."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dartjobs.client import typed
-from dartjobs.models.cluster import Cluster
+from dartjobs.client.effects import Json
+from dartjobs.models.cluster import Cluster, Limits, Placement, Settings
 
 if TYPE_CHECKING:
     from dartjobs.client.async_shell import AsyncShell
@@ -33,6 +34,60 @@ class Clusters:
     def uncordon(self, name: str) -> Cluster:
         """It takes jobs again."""
         return typed.as_cluster(self._run(self._calls.change_cluster(name, "uncordon")))
+
+    def add(
+        self,
+        name: str,
+        *,
+        labels: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        namespaces: Mapping[str, str | None] | None = None,
+        placement: Placement | str = Placement.FIRST,
+        replace: bool = False,
+    ) -> Cluster:
+        """Register a cluster, seen or not; its settings win over what its Sync Service says.
+
+        Args:
+            name: as its Sync Service names it.
+            labels: what `cluster_selector` is matched with, beside the Sync Service's own.
+            limits: the most that it may hold at once.
+            namespaces: whose jobs may run there, each with its Kubernetes namespace or None; empty: everybody's.
+            placement: `first`, `pack` or `spread`.
+            replace: these settings take the place of those that it has, whole.
+
+        Raises:
+            ClusterExistsError: it is registered with other settings.
+        """
+        body = _settings(labels, limits, namespaces, placement)
+        return typed.as_cluster(self._run(self._calls.add_cluster(name, body, replace=replace)))
+
+    def drain(
+        self, name: str, *, requeue: bool = False, reason: str = "", wait: bool = False, timeout: float | None = None
+    ) -> Cluster:
+        """It takes no new jobs; those on it end, or, with `requeue`, go back to the queue and spend no retry.
+
+        Args:
+            name: the cluster's.
+            requeue: send back what runs.
+            reason: kept in the history of the jobs.
+            wait: until nothing lives on it.
+            timeout: for so many seconds at the most.
+
+        Raises:
+            WaitTimeoutError: the time is over; it goes on emptying.
+        """
+        drained = self._run(self._calls.drain_cluster(name, requeue=requeue, reason=reason))["cluster"]
+        if wait:
+            drained = self._run(self._calls.await_empty_cluster(name, timeout))
+        return typed.as_cluster(drained)
+
+    def remove(self, name: str) -> None:
+        """Forget it.
+
+        Raises:
+            ClusterInUseError: attempts live there, or its Sync Service runs.
+        """
+        self._run(self._calls.remove_cluster(name))
 
     def lost(self, name: str, reason: str = "") -> Cluster:
         """Declare it lost: its attempts end here, and their jobs are tried elsewhere where they may be retried."""
@@ -65,6 +120,39 @@ class AsyncClusters:
         """See `Clusters.uncordon`."""
         return typed.as_cluster(await self._run(self._calls.change_cluster(name, "uncordon")))
 
+    async def add(
+        self,
+        name: str,
+        *,
+        labels: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        namespaces: Mapping[str, str | None] | None = None,
+        placement: Placement | str = Placement.FIRST,
+        replace: bool = False,
+    ) -> Cluster:
+        """See `Clusters.add`."""
+        body = _settings(labels, limits, namespaces, placement)
+        return typed.as_cluster(await self._run(self._calls.add_cluster(name, body, replace=replace)))
+
+    async def drain(
+        self,
+        name: str,
+        *,
+        requeue: bool = False,
+        reason: str = "",
+        wait: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109 - its error tells how many attempts are left
+    ) -> Cluster:
+        """See `Clusters.drain`."""
+        drained = (await self._run(self._calls.drain_cluster(name, requeue=requeue, reason=reason)))["cluster"]
+        if wait:
+            drained = await self._run(self._calls.await_empty_cluster(name, timeout))
+        return typed.as_cluster(drained)
+
+    async def remove(self, name: str) -> None:
+        """See `Clusters.remove`."""
+        await self._run(self._calls.remove_cluster(name))
+
     async def lost(self, name: str, reason: str = "") -> Cluster:
         """See `Clusters.lost`."""
         return typed.as_cluster(await self._run(self._calls.change_cluster(name, "lost", reason)))
@@ -72,3 +160,20 @@ class AsyncClusters:
     async def readmit(self, name: str) -> Cluster:
         """See `Clusters.readmit`."""
         return typed.as_cluster(await self._run(self._calls.change_cluster(name, "readmit")))
+
+
+def _settings(
+    labels: Mapping[str, str] | None,
+    limits: Limits | None,
+    namespaces: Mapping[str, str | None] | None,
+    placement: Placement | str,
+) -> Json:
+    settings = Settings.model_validate(
+        {
+            "labels": dict(labels or {}),
+            "limits": limits or Limits(),
+            "namespaces": dict(namespaces or {}),
+            "placement": placement,
+        }
+    )
+    return settings.model_dump(mode="json")

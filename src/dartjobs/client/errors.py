@@ -16,7 +16,7 @@ class ConnectionFailedError(DartJobsError, ConnectionError):
 
 
 class WaitTimeoutError(DartJobsError, TimeoutError):
-    """The job has not finished in the time given."""
+    """What was waited for has not come in the time given."""
 
     code = "wait-timeout"
 

@@ -140,8 +140,19 @@ def cluster(name: str) -> Request:
 
 
 def change_cluster(name: str, verb: str, body: Json | None) -> Request:
-    """`cordon`, `uncordon`, `lost` or `readmit`; to say it twice does no harm."""
+    """`cordon`, `uncordon`, `drain`, `lost` or `readmit`; to say it twice does no harm."""
     return _post(f"/api/v1/clusters/{_segment(name)}/{verb}", body)
+
+
+def add_cluster(name: str, settings: Json, *, replace: bool) -> Request:
+    """Register it with these settings."""
+    params = (("replace", "true"),) if replace else ()
+    return Request("PUT", f"/api/v1/clusters/{_segment(name)}", params, _JSON, json.dumps(settings).encode())
+
+
+def remove_cluster(name: str) -> Request:
+    """Forget it."""
+    return Request("DELETE", f"/api/v1/clusters/{_segment(name)}")
 
 
 def _post(path: str, body: Json | None, params: Params = (), *, key: str | None = None) -> Request:

@@ -1,18 +1,17 @@
 """Why a job is not running, or why it ended, and what comes next: in words for its user."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dartjobs.core import deadlines, queueing
+from dartjobs.core import choosing, deadlines, queueing
 from dartjobs.core.policy import Policy
-from dartjobs.core.queueing import ClusterView
+from dartjobs.core.queueing import ClusterView, Queued
 from dartjobs.core.world import UNREACHABLE, View
 from dartjobs.models.cluster import Cluster, ClusterState
-from dartjobs.models.explain import ClusterVerdict, Explanation
-from dartjobs.models.job import Attempt, Job
+from dartjobs.models.explain import ClusterVerdict, Explanation, Refusal
+from dartjobs.models.job import Job
 from dartjobs.models.reason import FACTS
-from dartjobs.models.spec import JobSpec
 from dartjobs.models.state import JobState, Pair, ResourceState
 
 _R, _J = ResourceState, JobState
@@ -31,11 +30,12 @@ class Surroundings:
     """The sum of its cluster."""
 
 
-def why_not_running(attempt: Attempt, spec: JobSpec, clusters: Iterable[ClusterView]) -> str:
+def why_not_running(job: Job, clusters: Iterable[ClusterView]) -> str:
     """Empty while it runs and once it is over."""
+    attempt = job.attempt
     match attempt.pair:
         case Pair(_R.QUEUED, _J.WAITING):
-            why = queueing.why_queued(spec, clusters)
+            why = queueing.why_queued(job.spec, job.namespace, clusters)
             if attempt.number > 1 and attempt.not_before is not None:
                 return f"Attempt {attempt.number} starts after {_time(attempt.not_before)}. {why}"
             return why
@@ -56,7 +56,7 @@ def explain(job: Job, around: Surroundings, policy: Policy) -> Explanation:
     attempt = job.attempt
     queued = attempt.resource_state is _R.QUEUED
     own = next((one for one in around.clusters if one.name == attempt.cluster), None)
-    verdicts = [verdict(job.spec, one) for one in around.clusters] if queued else []
+    verdicts = [verdict(job, one, around.clusters, around.now) for one in around.clusters] if queued else []
     return Explanation(
         job_id=job.id,
         attempt=attempt.number,
@@ -75,38 +75,21 @@ def explain(job: Job, around: Surroundings, policy: Policy) -> Explanation:
     )
 
 
-def verdict(spec: JobSpec, cluster: Cluster) -> ClusterVerdict:
+def verdict(job: Job, cluster: Cluster, others: Sequence[Cluster], now: datetime) -> ClusterVerdict:
     """What one cluster says to a job that waits."""
-    view = view_of(cluster)
-    need, free = queueing.demand(spec), view.free
-    missing = sorted(spec.cluster_selector.items() - cluster.labels.items())
-    if cluster.state is not ClusterState.READY:
-        return ClusterVerdict(name=cluster.name, fits=False, detail=_NOT_READY[cluster.state])
-    if missing:
-        wanted = ", ".join(f"{key}={value}" for key, value in missing)
-        return ClusterVerdict(name=cluster.name, fits=False, detail=f"It lacks the labels {wanted}.")
-    if need.fits(free):
-        return ClusterVerdict(name=cluster.name, fits=True, detail=f"It has {free} free, and the job needs {need}.")
-    if not need.fits(view.capacity.total) and not cluster.elastic:
-        detail = f"Even empty it has only {view.capacity.total}, and the job needs {need}."
-    else:
-        detail = f"It has {free} free of {view.capacity.total}, and the job needs {need}."
-    return ClusterVerdict(name=cluster.name, fits=False, detail=detail)
+    queued, view = wish_of(job), queueing.view_of(cluster)
+    refused = queueing.refusal(queued, view)
+    if refused is None and choosing.avoids(queued, view, map(queueing.view_of, others), now):
+        refused = Refusal.AVOIDED
+    words = queueing.words(refused, queued, view)
+    return ClusterVerdict(name=cluster.name, fits=refused is None, refusal=refused, detail=f"It {words}.")
 
 
-def view_of(cluster: Cluster) -> ClusterView:
-    """A cluster as placement sees it."""
-    total = queueing.Resources(cluster.capacity.cpu, cluster.capacity.memory, cluster.capacity.gpu)
-    used = queueing.Resources(cluster.used.cpu, cluster.used.memory, cluster.used.gpu)
-    capacity = queueing.Capacity(total, elastic=cluster.elastic)
-    return ClusterView(cluster.name, capacity, used, cluster.labels, cluster.state is ClusterState.READY)
-
-
-_NOT_READY = {
-    ClusterState.CORDONED: "An operator wants no new jobs on it.",
-    ClusterState.UNREACHABLE: "It cannot be seen now, and takes nothing until it can.",
-    ClusterState.LOST: "It was declared lost.",
-}
+def wish_of(job: Job) -> Queued:
+    """What a job is to placement."""
+    attempt = job.attempt
+    since = attempt.not_before or attempt.created_at
+    return replace(queueing.wish(job.spec, job.namespace, attempt.avoid), attempt_id=attempt.id, since=since)
 
 
 def _summary(job: Job, around: Surroundings, own: Cluster | None) -> str:
@@ -122,7 +105,7 @@ def _summary(job: Job, around: Surroundings, own: Cluster | None) -> str:
         return f"{attempt.job_state}: {FACTS[attempt.reason].meaning}. {attempt.message}".rstrip()
     if job.stop is not None and attempt.resource_state is _R.QUEUED:
         return f"{job.stop.by} asked for its stop; it waits to be taken out of the queue."
-    return why_not_running(attempt, job.spec, [view_of(one) for one in around.clusters])
+    return why_not_running(job, [queueing.view_of(one) for one in around.clusters])
 
 
 def _advice(job: Job, verdicts: Sequence[ClusterVerdict]) -> str:

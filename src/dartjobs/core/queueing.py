@@ -1,9 +1,12 @@
-"""Who goes next, and whether it fits: placement as pure arithmetic."""
+"""Who goes next, and whether it fits: placement as pure arithmetic. `core.choosing` says which cluster takes it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 
+from dartjobs.models.cluster import Amount, Cluster, ClusterState, Limits, Placement
+from dartjobs.models.explain import Refusal
 from dartjobs.models.quantity import format_cpu, format_memory
 from dartjobs.models.spec import JobSpec
 
@@ -40,6 +43,9 @@ class Capacity:
     """It may grow, so that nothing is too large for good."""
 
 
+NO_LIMITS = Limits()
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterView:
     """A cluster as placement sees it."""
@@ -48,12 +54,41 @@ class ClusterView:
     capacity: Capacity
     used: Resources = Resources()
     labels: dict[str, str] = field(default_factory=dict)
-    schedulable: bool = True
+    state: ClusterState = ClusterState.READY
+    held: int = 0
+    """Live attempts."""
+    limits: Limits = NO_LIMITS
+    namespaces: Mapping[str, str | None] = field(default_factory=dict)
+    """Whose jobs may run there; empty: everybody's."""
+    placement: Placement = Placement.FIRST
+
+    @property
+    def most(self) -> Resources:
+        """What it may hold in all: of what may grow, as much as the operator allows."""
+        total, limits = self.capacity.total, self.limits
+        if self.capacity.elastic:
+            return _limited(total, limits)
+        capped = _limited(total, limits)
+        return Resources(min(total.cpu, capped.cpu), min(total.memory, capped.memory), min(total.gpu, capped.gpu))
 
     @property
     def free(self) -> Resources:
-        """What no live attempt has been promised."""
-        return self.capacity.total - self.used
+        """What no live attempt has been promised, within its limits."""
+        return self.most - self.used
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it is worth looking for what fits."""
+        return self.free.cpu > 0 and self.free.memory > 0 and not self.is_full
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it holds as many attempts as it may."""
+        return self.limits.jobs is not None and self.held >= self.limits.jobs
+
+    def with_one_more(self, need: Resources) -> "ClusterView":
+        """As it is once it has taken this much."""
+        return replace(self, used=self.used + need, held=self.held + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +98,15 @@ class Queued:
     attempt_id: str
     need: Resources
     selector: Mapping[str, str] = field(default_factory=dict)
+    namespace: str = ""
+    avoid: str | None = None
+    """The cluster on which the attempt before it failed, by no fault of the job's."""
+    since: datetime | None = None
+    """When it was first free to be taken."""
 
 
 def demand(spec: JobSpec) -> Resources:
-    """What a job needs to be placed: its head and each group's starting size."""
+    """What a job needs to be placed, all of it at once: its head and each group's starting size."""
     total = Resources(spec.head.cpu, spec.head.memory, spec.head.gpu)
     for group in spec.workers:
         count = starting_replicas(group.min_replicas)
@@ -79,45 +119,72 @@ def starting_replicas(min_replicas: int) -> int:
     return max(min_replicas, 1)
 
 
-def matches(spec: JobSpec, cluster: ClusterView) -> bool:
-    """Whether the job's cluster selector allows this cluster."""
-    return spec.cluster_selector.items() <= cluster.labels.items()
+def wish(spec: JobSpec, namespace: str, avoid: str | None = None) -> Queued:
+    """What a job is to placement, whichever its attempt."""
+    return Queued("", demand(spec), spec.cluster_selector, namespace, avoid)
 
 
-def choose(queue: Iterable[Queued], cluster: ClusterView) -> list[Queued]:
-    """Which of the queue, in its order, this cluster takes now.
+def view_of(cluster: Cluster) -> ClusterView:
+    """A cluster as placement sees it; of one that was never seen nothing is known to be too large."""
+    capacity = Capacity(_resources(cluster.capacity), elastic=cluster.elastic or cluster.identity is None)
+    return ClusterView(
+        cluster.name,
+        capacity,
+        _resources(cluster.used),
+        cluster.labels,
+        cluster.state,
+        cluster.attempts,
+        cluster.limits,
+        cluster.namespaces,
+        cluster.placement,
+    )
 
-    One that does not fit does not block those behind it (Kueue's `BestEffortFIFO`).
-    """
-    if not cluster.schedulable:
-        return []
-    room = cluster.free
-    chosen: list[Queued] = []
-    for queued in queue:
-        if queued.selector.items() <= cluster.labels.items() and queued.need.fits(room):
-            chosen.append(queued)
-            room -= queued.need
-    return chosen
+
+def lasting_refusal(queued: Queued, cluster: ClusterView) -> Refusal | None:
+    """Why this cluster could not take it even if it were empty, as it is set up now."""
+    if not queued.selector.items() <= cluster.labels.items():
+        return Refusal.SELECTOR
+    if cluster.namespaces and queued.namespace not in cluster.namespaces:
+        return Refusal.NAMESPACE
+    grows = cluster.capacity.elastic and queued.need.fits(_limited(queued.need, cluster.limits))
+    return None if grows or queued.need.fits(cluster.most) else Refusal.TOO_LARGE
+
+
+def refusal(queued: Queued, cluster: ClusterView) -> Refusal | None:
+    """Why this cluster does not take it now; None: it could. What lasts is told before what passes."""
+    lasting = lasting_refusal(queued, cluster)
+    if lasting is not None:
+        return lasting
+    if cluster.state is not ClusterState.READY:
+        return Refusal(cluster.state.value)
+    if cluster.is_full:
+        return Refusal.LIMIT
+    if queued.need.fits(cluster.free):
+        return None
+    return Refusal.LIMIT if queued.need.fits(cluster.capacity.total - cluster.used) else Refusal.NO_ROOM
 
 
 def never_fits(spec: JobSpec, clusters: Iterable[ClusterView]) -> str | None:
-    """Why no known cluster could ever run this job, even empty; None if one could, or none is known yet."""
+    """Why no known cluster could ever run this job, even empty; None if one could, or none is known yet.
+
+    What an operator has set, and can set otherwise at any moment (limits, namespaces), ends no job: it waits.
+    """
     known = list(clusters)
     if not known:
         return None
     need = demand(spec)
-    if any(matches(spec, one) and (one.capacity.elastic or need.fits(one.capacity.total)) for one in known):
+    if any(_matches(spec, one) and (one.capacity.elastic or need.fits(one.capacity.total)) for one in known):
         return None
     offers = "; ".join(
         f"{one.name} has {one.capacity.total}"
-        if matches(spec, one)
+        if _matches(spec, one)
         else f"{one.name} lacks the labels of cluster_selector"
         for one in known
     )
     return f"The job asks for {need}, and no cluster could ever give it: {offers}."
 
 
-def why_queued(spec: JobSpec, clusters: Iterable[ClusterView]) -> str:
+def why_queued(spec: JobSpec, namespace: str, clusters: Iterable[ClusterView]) -> str:
     """Why the job waits, in one sentence for its user."""
     known = list(clusters)
     if not known:
@@ -125,15 +192,55 @@ def why_queued(spec: JobSpec, clusters: Iterable[ClusterView]) -> str:
     impossible = never_fits(spec, known)
     if impossible:
         return impossible
-    need = demand(spec)
-    parts = []
-    for one in known:
-        if not matches(spec, one):
-            parts.append(f"{one.name} lacks the labels of cluster_selector")
-        elif not one.schedulable:
-            parts.append(f"{one.name} takes no jobs now")
-        elif need.fits(one.free):
-            parts.append(f"{one.name} has room and is about to take it")
-        else:
-            parts.append(f"{one.name} has {one.free} free of {one.capacity.total}")
-    return f"Waiting for {need}: {'; '.join(parts)}."
+    queued = wish(spec, namespace)
+    parts = [f"{one.name} {words(refusal(queued, one), queued, one)}" for one in known]
+    return f"Waiting for {queued.need}: {'; '.join(parts)}."
+
+
+def words(refused: Refusal | None, queued: Queued, cluster: ClusterView) -> str:
+    """What follows a cluster's name, or `It`: why it does not take this job now, or that it does."""
+    match refused:
+        case None:
+            return f"has {cluster.free} free and is about to take it"
+        case Refusal.SELECTOR:
+            missing = sorted(queued.selector.items() - cluster.labels.items())
+            return f"lacks the labels {', '.join(f'{key}={value}' for key, value in missing)}"
+        case Refusal.NAMESPACE:
+            return f"takes no jobs of namespace {queued.namespace}"
+        case Refusal.TOO_LARGE if queued.need.fits(cluster.capacity.total) or cluster.capacity.elastic:
+            return f"may hold {cluster.most} at the most"
+        case Refusal.TOO_LARGE:
+            return f"has {cluster.capacity.total} even when it is empty"
+        case Refusal.LIMIT if cluster.is_full:
+            return f"holds {cluster.held} jobs, as many as it may"
+        case Refusal.LIMIT:
+            return f"has {cluster.free} left of the {cluster.most} that it may hold"
+        case Refusal.NO_ROOM:
+            return f"has {cluster.free} free of {cluster.most}"
+        case _:
+            return _WORDS[refused]
+
+
+_WORDS = {
+    Refusal.CORDONED: "takes no new jobs: an operator cordoned it",
+    Refusal.UNREACHABLE: "cannot be seen now",
+    Refusal.LOST: "was declared lost",
+    Refusal.AVOIDED: "is left out at first: the attempt before failed there",
+}
+
+
+def _matches(spec: JobSpec, cluster: ClusterView) -> bool:
+    return spec.cluster_selector.items() <= cluster.labels.items()
+
+
+def _limited(total: Resources, limits: Limits) -> Resources:
+    """The limits, and of what has none the total."""
+    return Resources(
+        total.cpu if limits.cpu is None else limits.cpu,
+        total.memory if limits.memory is None else limits.memory,
+        total.gpu if limits.gpu is None else limits.gpu,
+    )
+
+
+def _resources(amount: Amount) -> Resources:
+    return Resources(amount.cpu, amount.memory, amount.gpu)

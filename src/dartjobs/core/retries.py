@@ -12,6 +12,11 @@ REQUEUES = frozenset({Reason.PREEMPTED, Reason.DRAINED, Reason.REQUEUED})
 """Ends after which the job is queued again at once, and no retry is spent."""
 
 
+def avoided(view: View, move: Move) -> str | None:
+    """The cluster that the attempt after this end keeps clear of at first; None: it may go anywhere."""
+    return view.attempt.cluster if move.reason.category is Category.INFRASTRUCTURE else None
+
+
 def retry_at(view: View, move: Move, spent: Sequence[Category | None]) -> datetime | None:
     """When the next attempt may start, or None if this outcome is the job's.
 

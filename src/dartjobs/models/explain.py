@@ -1,6 +1,7 @@
 """Why a job is not running, or why it ended, as the API answers it."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from pydantic import Field
 
@@ -9,11 +10,31 @@ from dartjobs.models.reason import Category, Reason
 from dartjobs.models.state import JobState, ResourceState
 
 
+class Refusal(StrEnum):
+    """Why a cluster does not take a job now; the first three last for as long as it is set up as it is."""
+
+    SELECTOR = "SELECTOR"
+    """It lacks labels of `cluster_selector`."""
+    NAMESPACE = "NAMESPACE"
+    """It takes no jobs of this namespace."""
+    TOO_LARGE = "TOO_LARGE"
+    """The job is more than it has, or may hold, even empty."""
+    CORDONED = "CORDONED"
+    UNREACHABLE = "UNREACHABLE"
+    LOST = "LOST"
+    LIMIT = "LIMIT"
+    """It has room, and is at one of its limits."""
+    NO_ROOM = "NO_ROOM"
+    AVOIDED = "AVOIDED"
+    """The attempt before failed there: others are given time to take it."""
+
+
 class ClusterVerdict(Record):
     """What one cluster says to a queued job."""
 
     name: str
     fits: bool = Field(description="It could take the job now.")
+    refusal: Refusal | None = Field(default=None, description="Why it does not; null where it could.")
     detail: str = Field(description="Why it does, or why it does not.")
 
 

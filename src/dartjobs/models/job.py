@@ -58,6 +58,12 @@ class Attempt(Record):
     category: Category | None = None
     message: str = ""
     cluster: str | None = None
+    cluster_namespace: str | None = Field(
+        default=None, description="The Kubernetes namespace that the cluster's settings had for it when it was claimed."
+    )
+    avoid: str | None = Field(
+        default=None, description="The cluster that it keeps clear of at first: the attempt before failed there."
+    )
     created_at: datetime
     entered_at: datetime = Field(description="Entry into the present pair of states.")
     not_before: datetime | None = Field(default=None, description="A retry's backoff.")

@@ -185,6 +185,20 @@ class NotRunningError(DartJobsError):
     status = HTTPStatus.CONFLICT
 
 
+class ClusterExistsError(DartJobsError):
+    """The cluster is registered with other settings."""
+
+    code = "cluster-exists"
+    status = HTTPStatus.CONFLICT
+
+
+class ClusterInUseError(DartJobsError):
+    """Something of the cluster is alive."""
+
+    code = "cluster-in-use"
+    status = HTTPStatus.CONFLICT
+
+
 class RateLimitedError(DartJobsError):
     """Too many requests in too short a time."""
 
@@ -220,6 +234,8 @@ ERRORS: dict[str, type[DartJobsError]] = {
         NotFinishedError,
         UnreadableSpecError,
         NotRunningError,
+        ClusterExistsError,
+        ClusterInUseError,
         RateLimitedError,
         UnavailableError,
     )

@@ -3,10 +3,10 @@
 from functools import partial
 
 from dartjobs.bus import base as topics
-from dartjobs.models.cluster import Cluster
+from dartjobs.models.cluster import Cluster, DrainResult, Settings
 from dartjobs.services.absent import absent_cluster
 from dartjobs.services.platform import Platform
-from dartjobs.store import clusters, lost
+from dartjobs.store import clusters, lost, registry
 
 
 async def list_all(platform: Platform) -> list[Cluster]:
@@ -36,6 +36,51 @@ async def set_schedulable(platform: Platform, name: str, *, schedulable: bool, b
     if await platform.database.write(change) and schedulable:
         await platform.bus.publish(topics.QUEUE)
     return await get(platform, name)
+
+
+async def add(platform: Platform, name: str, settings: Settings, *, by: str, replace: bool) -> Cluster:
+    """Register a cluster before it is seen, or say what holds for one that registered itself.
+
+    Raises:
+        ClusterExistsError: it is registered with other settings, and these were not to replace them.
+    """
+    await platform.database.write(partial(registry.add, name=name, settings=settings, by=by, replace=replace))
+    await platform.bus.publish(topics.QUEUE)
+    return await get(platform, name)
+
+
+async def drain(platform: Platform, name: str, *, by: str, requeue: bool, reason: str, limit: int = 100) -> DrainResult:
+    """Cordon a cluster, and with `requeue` send a page of what runs there back to the queue, spending no retry.
+
+    Raises:
+        NotFoundError: there is none of that name.
+    """
+    await set_schedulable(platform, name, schedulable=False, by=by)
+    sent = registry.SentBack([], more=False)
+    if requeue:
+        why = f"cluster {name} is drained" + (f": {reason}" if reason else "")
+        send = partial(registry.send_back, name=name, by=by, reason=why, limit=limit)
+        sent = await platform.database.write(send)
+        await platform.bus.publish(topics.cluster_topic(name))
+        for job_id in sent.job_ids:
+            await platform.bus.publish(topics.job_topic(job_id))
+    return DrainResult(cluster=await get(platform, name), requeued=sent.job_ids, more=sent.more)
+
+
+async def remove(platform: Platform, name: str, *, by: str) -> None:
+    """Forget a cluster on which nothing lives, or a lost one.
+
+    Raises:
+        NotFoundError: there is none of that name.
+        ClusterInUseError: it is alive.
+    """
+    while True:
+        removed = await platform.database.write(partial(registry.remove, name=name, by=by))
+        if removed is None:
+            raise absent_cluster(name)
+        if removed:
+            await platform.bus.publish(topics.QUEUE)
+            return
 
 
 async def declare_lost(platform: Platform, name: str, *, by: str, reason: str) -> Cluster:

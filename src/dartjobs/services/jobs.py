@@ -26,9 +26,9 @@ async def get(platform: Platform, namespace: str, job_id: str) -> Job:
     if job is None:
         raise absent_job(namespace, job_id)
     if job.job_state is not JobState.WAITING:
-        return job.model_copy(update={"why": why_not_running(job.attempt, job.spec, [])})
+        return job.model_copy(update={"why": why_not_running(job, [])})
     views = await platform.database.read(clusters.views)
-    return job.model_copy(update={"why": why_not_running(job.attempt, job.spec, views)})
+    return job.model_copy(update={"why": why_not_running(job, views)})
 
 
 async def list_page(

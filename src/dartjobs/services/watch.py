@@ -105,7 +105,7 @@ class Watches:
             raise absent_job(namespace, job_id)
         job, moves = found
         views = await self._database.read(clusters.views) if job.job_state is JobState.WAITING else []
-        return _Seen(moves, job.model_copy(update={"why": why_not_running(job.attempt, job.spec, views)}))
+        return _Seen(moves, job.model_copy(update={"why": why_not_running(job, views)}))
 
 
 def parse_event_id(text: str | None) -> dict[int, int]:

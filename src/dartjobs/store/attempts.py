@@ -1,31 +1,39 @@
-"""Attempts: claim them, and record what was decided about them, guarded by epoch and version."""
+"""Attempts: claim them (`store.claiming`), and record what was decided about them, guarded by epoch and version."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import Enum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Update, bindparam, func, insert, select, update
+from sqlalchemy import Update, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dartjobs.core.retries import REQUEUES, retry_at
+from dartjobs.core.retries import REQUEUES, avoided, retry_at
 from dartjobs.core.world import Move, View
 from dartjobs.models.job import Attempt, SubmitIntent
-from dartjobs.models.reason import Category, Reason
-from dartjobs.models.state import JobState, Pair, ResourceState, is_legal_move
-from dartjobs.store.database import StaleError, may_be_committed, now
+from dartjobs.models.reason import Category
+from dartjobs.models.state import JobState, ResourceState, is_legal_move
+from dartjobs.store.claiming import claim, claim_many
+from dartjobs.store.database import StaleError, now
 from dartjobs.store.jobs import insert_attempt, next_attempt
 from dartjobs.store.leases import Lease, check_lease
 from dartjobs.store.loading import Loaded, MalformedRowError, load, load_many
+from dartjobs.store.moves import (
+    Before,
+    blind_seconds,
+    insert_transitions,
+    lock_attempts,
+    lock_jobs,
+    may_run,
+    transition,
+    values_of,
+)
 from dartjobs.store.rows import stop_of
-from dartjobs.store.tables import attempts, clusters, jobs, transitions
+from dartjobs.store.tables import attempts, jobs
 from dartjobs.store.wakeups import Wakeup, delete_wakeups
 
-__all__ = ["Loaded", "MalformedRowError", "load", "load_many"]
-
-_QUEUED = ResourceState.QUEUED.value
+__all__ = ["Loaded", "MalformedRowError", "claim", "claim_many", "load", "load_many"]
 
 
 class IllegalMoveError(Exception):
@@ -75,15 +83,6 @@ class Answered:
     wakeup: Wakeup
 
 
-class _Before(NamedTuple):
-    """What a transition repeats of the attempt before it."""
-
-    id: str
-    job_id: str
-    number: int
-    version: int
-
-
 Change = Recorded | Intended | Marked | Answered
 
 
@@ -93,48 +92,6 @@ async def count_live(conn: AsyncConnection) -> dict[ResourceState, int]:
     c = attempts.c
     statement = select(c.resource_state, func.count()).where(c.resource_state.in_(live)).group_by(c.resource_state)
     return {ResourceState(row[0]): row[1] for row in await conn.execute(statement)}
-
-
-async def claim(conn: AsyncConnection, lease: Lease, attempt_id: str, *, actor: str) -> None:
-    """Take a queued attempt for the lease's cluster.
-
-    Raises:
-        StaleError: it is no longer queued, its job is to be stopped, or the lease is no longer ours.
-    """
-    if not await claim_many(conn, lease, [attempt_id], actor=actor):
-        raise StaleError
-
-
-async def claim_many(conn: AsyncConnection, lease: Lease, attempt_ids: Sequence[str], *, actor: str) -> list[str]:
-    """Take queued attempts for the lease's cluster; answers those that were taken.
-
-    One that is no longer queued, or whose job is to be stopped, does not hinder the others.
-
-    Raises:
-        StaleError: the lease is no longer ours, or an earlier run may have taken some: read anew what is promised.
-    """
-    if may_be_committed(conn):
-        raise StaleError
-    await check_lease(conn, lease)
-    of_job = select(attempts.c.id, attempts.c.job_id, attempts.c.number, attempts.c.version)
-    wanted = {
-        row.id: _Before(*row) for row in await conn.execute(of_job.where(attempts.c.id.in_(attempt_ids), _is_queued()))
-    }
-    locked = await _lock_jobs(conn, {row.job_id for row in wanted.values()})
-    ids = sorted(one for one, row in wanted.items() if _may_run(locked.get(row.job_id)))
-    if not ids:
-        return []
-    at, blind = await now(conn), await _blind_seconds(conn, lease.name)
-    move = Move(Pair(ResourceState.CREATING, JobState.WAITING), Reason.CLAIMED)
-    values = _values_of(move, at) | {"cluster": lease.name, "blind_at_entry": blind}
-    taken = sorted(one for one, version in (await _lock_attempts(conn, ids)).items() if version == wanted[one].version)
-    mine = attempts.c.id.in_(taken) & _is_queued()
-    result = await conn.execute(update(attempts).where(mine).values(version=attempts.c.version + 1, **values))
-    if result.rowcount != len(taken):
-        raise StaleError
-    from_pair = Pair(ResourceState.QUEUED, JobState.WAITING)
-    await _insert_transitions(conn, [_transition(wanted[one], from_pair, move, actor=actor, at=at) for one in taken])
-    return taken
 
 
 async def record_move(conn: AsyncConnection, lease: Lease, view: View, move: Move, *, actor: str) -> None:
@@ -179,9 +136,9 @@ async def record_changes(
     """
     await check_lease(conn, lease)
     writes = [one for one in changes if not isinstance(one, Answered)]
-    locked = await _lock_jobs(conn, {one.attempt.job_id for one in writes if one.locks_job})
-    versions = await _lock_attempts(conn, {one.attempt.id for one in writes})
-    context = _Context(actor, await now(conn), await _blind_seconds(conn, lease.name))
+    locked = await lock_jobs(conn, {one.attempt.job_id for one in writes if one.locks_job})
+    versions = await lock_attempts(conn, {one.attempt.id for one in writes})
+    context = _Context(actor, await now(conn), await blind_seconds(conn, lease.name))
     batch = _Batch(conn, context, locked, versions)
     results: dict[int, Exception | None] = {}
     for one in sorted(writes, key=lambda write: write.attempt.id):
@@ -228,7 +185,7 @@ class _Batch:
                 return None if self._update(attempt, {column: self._at}) else StaleError()
             case Intended(intent=intent):
                 job = self._jobs.get(attempt.job_id)
-                if not _may_run(job) or (job is not None and job["requeue_attempt"] == attempt.number):
+                if not may_run(job) or (job is not None and job["requeue_attempt"] == attempt.number):
                     return StaleError()
                 return None if self._update(attempt, _intent_values(intent, self._at)) else StaleError()
 
@@ -241,7 +198,7 @@ class _Batch:
         for columns, rows in self._updates.items():
             if (await self._conn.execute(_update_of(columns), rows)).rowcount != len(rows):
                 raise StaleError
-        await _insert_transitions(self._conn, self._transitions)
+        await insert_transitions(self._conn, self._transitions)
         if self._finished:
             over = jobs.c.id.in_(self._finished)
             await self._conn.execute(update(jobs).where(over).values(finished_at=self._at))
@@ -254,11 +211,11 @@ class _Batch:
         ends = move.target.job_state.is_final and not attempt.job_state.is_final
         if ends and (job is None or (move.reason in REQUEUES and job["stop_at"] is not None and view.stop is None)):
             return StaleError()  # a stop came in between, and is the end's reason
-        values = _values_of(move, self._at, attempt) | {"blind_at_entry": self._blind}
+        values = values_of(move, self._at, attempt) | {"blind_at_entry": self._blind}
         if not self._update(attempt, values | {"version": attempt.version + 1}):
             return StaleError()
-        before = _Before(attempt.id, attempt.job_id, attempt.number, attempt.version)
-        self._transitions.append(_transition(before, attempt.pair, move, actor=self._actor, at=self._at))
+        before = Before(attempt.id, attempt.job_id, attempt.number, attempt.version)
+        self._transitions.append(transition(before, attempt.pair, move, actor=self._actor, at=self._at))
         if ends and job is not None:
             await self._follow(replace(view, stop=stop_of(job)), move)
         return None
@@ -271,7 +228,7 @@ class _Batch:
             self._finished.append(attempt.job_id)
             return
         row = (await self._conn.execute(select(attempts).where(attempts.c.id == attempt.id))).one()._mapping
-        following = next_attempt(dict(row), self._at, again)
+        following = next_attempt(dict(row), self._at, again, avoided(view, move))
         await insert_attempt(self._conn, following, actor=self._actor)
         mine = jobs.c.id == attempt.job_id
         await self._conn.execute(update(jobs).where(mine).values(latest=following["number"]))
@@ -292,34 +249,11 @@ async def _one(conn: AsyncConnection, lease: Lease, change: Change, actor: str) 
         raise error
 
 
-async def _lock_jobs(conn: AsyncConnection, job_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    ids = sorted(job_ids)
-    if not ids:
-        return {}
-    columns = [jobs.c[name] for name in ("id", "stop_at", "stop_by", "stop_reason", "requeue_attempt")]
-    rows = await conn.execute(select(*columns).where(jobs.c.id.in_(ids)).order_by(jobs.c.id).with_for_update())
-    return {row.id: dict(row._mapping) for row in rows}
-
-
-async def _lock_attempts(conn: AsyncConnection, ids: Iterable[str]) -> dict[str, int]:
-    """The versions of these attempts, which nobody else changes until the end of the transaction."""
-    wanted = sorted(ids)
-    if not wanted:
-        return {}
-    columns = attempts.c.id, attempts.c.version
-    mine = select(*columns).where(attempts.c.id.in_(wanted)).order_by(attempts.c.id).with_for_update()
-    return {row.id: row.version for row in await conn.execute(mine)}
-
-
 @lru_cache(maxsize=128)
 def _update_of(columns: tuple[str, ...]) -> Update:
     """Set these columns of attempts that have the version that was read."""
     mine = (attempts.c.id == bindparam("the_id")) & (attempts.c.version == bindparam("the_version"))
     return update(attempts).where(mine).values({name: bindparam(f"set_{name}") for name in columns})
-
-
-async def _blind_seconds(conn: AsyncConnection, cluster: str) -> float:
-    return await conn.scalar(select(clusters.c.blind_seconds).where(clusters.c.name == cluster)) or 0.0
 
 
 async def _spent(conn: AsyncConnection, attempt: Attempt) -> list[Category | None]:
@@ -331,48 +265,6 @@ async def _spent(conn: AsyncConnection, attempt: Attempt) -> list[Category | Non
     return [None if name is None else Category(name) for name in await conn.scalars(earlier)]
 
 
-async def _insert_transitions(conn: AsyncConnection, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        await conn.execute(insert(transitions), rows)
-
-
-def _values_of(move: Move, at: datetime, attempt: Attempt | None = None) -> dict[str, Any]:
-    """The attempt's columns after the move; an outcome keeps its reason."""
-    keeps_reason = attempt is not None and attempt.job_state.is_final
-    values: dict[str, Any] = {
-        "resource_state": move.target.resource_state.value,
-        "job_state": move.target.job_state.value,
-        "entered_at": at,
-        **{name: value.value if isinstance(value, Enum) else value for name, value in move.changes.items()},
-    }
-    if not keeps_reason:
-        values |= {"reason": move.reason.value, "category": _category(move.reason), "message": move.message}
-        if move.target.job_state.is_final:
-            values["finished_at"] = at
-    if move.target.resource_state is ResourceState.TERMINATED:
-        values["terminated_at"] = at
-    return values
-
-
-def _transition(before: _Before, source: Pair, move: Move, *, actor: str, at: datetime) -> dict[str, Any]:
-    return {
-        "attempt_id": before.id,
-        "version": before.version + 1,
-        "job_id": before.job_id,
-        "attempt": before.number,
-        "from_resource_state": source.resource_state.value,
-        "from_job_state": source.job_state.value,
-        "resource_state": move.target.resource_state.value,
-        "job_state": move.target.job_state.value,
-        "reason": move.reason.value,
-        "category": _category(move.reason),
-        "message": move.message,
-        "actor": actor,
-        "evidence": move.evidence,
-        "at": at,
-    }
-
-
 def _intent_values(intent: SubmitIntent, at: datetime) -> dict[str, Any]:
     return {
         "intent_submission_id": intent.submission_id,
@@ -382,19 +274,7 @@ def _intent_values(intent: SubmitIntent, at: datetime) -> dict[str, Any]:
     }
 
 
-def _may_run(job: dict[str, Any] | None) -> bool:
-    return job is not None and job["stop_at"] is None
-
-
 def _may_follow(view: View, move: Move) -> bool:
     """Whether it is worth reading how many retries were spent."""
     category = move.reason.category
     return move.reason in REQUEUES or (category is not None and view.spec.retries.limit(category) > 0)
-
-
-def _is_queued() -> ColumnElement[bool]:
-    return attempts.c.resource_state == _QUEUED
-
-
-def _category(reason: Reason) -> str | None:
-    return None if reason.category is None else reason.category.value

@@ -1,15 +1,16 @@
 """Clusters: what each said of itself, and how much of it is promised."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dartjobs.core.queueing import Capacity, ClusterView, Resources
-from dartjobs.models.cluster import Amount, Cluster, ClusterState
+from dartjobs.core.queueing import Capacity, ClusterView, Resources, view_of
+from dartjobs.models.cluster import Amount, Cluster, ClusterState, Settings
 from dartjobs.models.state import ResourceState
 from dartjobs.store.audit import record_audit
 from dartjobs.store.database import now
@@ -33,8 +34,20 @@ class Registration:
     labels: dict[str, str]
 
 
+class Use(NamedTuple):
+    """What a cluster's live attempts were promised."""
+
+    attempts: int
+    total: Resources
+
+
+NO_USE = Use(0, Resources())
+
+
 async def register(conn: AsyncConnection, registration: Registration) -> None:
-    """Record the cluster, or what is new about it.
+    """Record the cluster, or what is new about it; at the first sight its identity is pinned.
+
+    What an operator registered of it stays as it is.
 
     Raises:
         RecreatedClusterError: its identity is not the one that was pinned.
@@ -52,25 +65,41 @@ async def register(conn: AsyncConnection, registration: Registration) -> None:
         fixed = {"name": registration.name, "identity": registration.identity, "schedulable": 1, "blind_seconds": 0.0}
         await conn.execute(insert(clusters).values(**fixed, **values))
         return
-    if row.identity != registration.identity:
+    if row.identity not in {None, registration.identity}:
         msg = f"cluster {registration.name} was {row.identity} and is now {registration.identity}"
         raise RecreatedClusterError(msg)
+    values["identity"] = registration.identity
     await conn.execute(update(clusters).where(clusters.c.name == registration.name).values(**values))
 
 
 async def views(conn: AsyncConnection) -> list[ClusterView]:
-    """Every cluster with what its live attempts were promised."""
-    used = await _used(conn)
-    found = []
-    for row in await conn.execute(select(clusters).order_by(clusters.c.name)):
-        try:
-            capacity = _capacity(row.capacity)
-        except (ArithmeticError, KeyError, TypeError, ValueError):
-            _log.exception("cluster %s is left out: its row is malformed", row.name)
-            continue
-        promised = used.get(row.name, Resources())
-        found.append(ClusterView(row.name, capacity, promised, row.labels, _takes_jobs(row)))
-    return found
+    """Every cluster with what its live attempts were promised, by name."""
+    return [view_of(one) for one in await list_clusters(conn)]
+
+
+async def configured(conn: AsyncConnection, seen: ClusterView) -> ClusterView:
+    """A cluster as its Sync Service sees it, under what its operator has set."""
+    row = (await conn.execute(select(clusters).where(clusters.c.name == seen.name))).first()
+    if row is None:
+        return seen
+    try:
+        settings = settings_of(row.settings)
+    except ValueError:
+        _log.exception("cluster %s takes nothing: its settings are malformed", seen.name)
+        return replace(seen, state=ClusterState.CORDONED)
+    return replace(
+        seen,
+        labels=seen.labels | settings.labels,
+        state=_state(row, is_heard=True),
+        limits=settings.limits,
+        namespaces=settings.namespaces,
+        placement=settings.placement,
+    )
+
+
+def settings_of(body: dict[str, Any] | None) -> Settings:
+    """What an operator has set, of the column; the defaults where nobody has."""
+    return Settings() if body is None else Settings.model_validate(body)
 
 
 async def list_clusters(conn: AsyncConnection) -> list[Cluster]:
@@ -96,27 +125,41 @@ async def set_schedulable(conn: AsyncConnection, name: str, *, schedulable: bool
 
 async def _shown(conn: AsyncConnection, statement: Select[Any]) -> list[Cluster]:
     rows = (await conn.execute(statement)).all()
-    live = select(attempts.c.cluster, func.count()).where(_is_live()).group_by(attempts.c.cluster)
-    counts: dict[str, int] = {row[0]: row[1] for row in await conn.execute(live)}
     held = {row.name: row.expires_at for row in await conn.execute(select(leases.c.name, leases.c.expires_at))}
-    used, at = await _used(conn), await now(conn)
-    return [
-        Cluster(
-            name=row.name,
-            state=_state(row, is_heard=row.name in held and held[row.name] > at),
-            identity=row.identity,
-            labels=row.labels,
-            capacity=_amount(_capacity(row.capacity).total),
-            used=_amount(used.get(row.name, Resources())),
-            elastic=_capacity(row.capacity).elastic,
-            attempts=counts.get(row.name, 0),
-            seen_at=row.seen_at,
-            unreachable_since=row.unreachable_since,
-            lost_at=row.lost_at,
-            lost_by=row.lost_by,
-        )
-        for row in rows
-    ]
+    at = await now(conn)
+    uses = await uses_of(conn, [row.name for row in rows])
+    found = []
+    for row in rows:
+        try:
+            is_heard = row.name in held and held[row.name] > at
+            found.append(_cluster_of(row, uses.get(row.name, NO_USE), is_heard=is_heard))
+        except (ArithmeticError, KeyError, TypeError, ValueError):
+            _log.exception("cluster %s is left out: its row is malformed", row.name)
+    return found
+
+
+def _cluster_of(row: Row[Any], use: Use, *, is_heard: bool) -> Cluster:
+    settings, capacity = settings_of(row.settings), _capacity(row.capacity)
+    return Cluster(
+        name=row.name,
+        state=_state(row, is_heard=is_heard),
+        identity=row.identity,
+        labels=row.labels | settings.labels,
+        capacity=_amount(capacity.total),
+        used=_amount(use.total),
+        limits=settings.limits,
+        namespaces=settings.namespaces,
+        placement=settings.placement,
+        elastic=capacity.elastic,
+        attempts=use.attempts,
+        cordoned=not row.schedulable,
+        seen_at=row.seen_at,
+        unreachable_since=row.unreachable_since,
+        lost_at=row.lost_at,
+        lost_by=row.lost_by,
+        added_at=row.added_at,
+        added_by=row.added_by,
+    )
 
 
 def _state(row: Row[Any], *, is_heard: bool) -> ClusterState:
@@ -127,25 +170,31 @@ def _state(row: Row[Any], *, is_heard: bool) -> ClusterState:
     return ClusterState.READY if row.schedulable else ClusterState.CORDONED
 
 
-def _takes_jobs(row: Row[Any]) -> bool:
-    return bool(row.schedulable) and row.lost_at is None
-
-
 def _amount(resources: Resources) -> Amount:
     return Amount(cpu=resources.cpu, memory=resources.memory, gpu=resources.gpu)
 
 
 def _is_live() -> ColumnElement[bool]:
     live = [ResourceState.CREATING.value, ResourceState.READY.value, ResourceState.TERMINATING.value]
-    return attempts.c.resource_state.in_(live) & attempts.c.cluster.is_not(None)
+    return attempts.c.resource_state.in_(live)
 
 
-async def _used(conn: AsyncConnection) -> dict[str, Resources]:
+async def uses_of(conn: AsyncConnection, names: Sequence[str]) -> dict[str, Use]:
+    """By cluster; those that hold nothing are left out."""
     sums = [func.sum(attempts.c[name]).label(name) for name in ("cpu_milli", "memory", "gpu")]
-    statement = select(attempts.c.cluster, *sums).where(_is_live()).group_by(attempts.c.cluster)
-    return {row.cluster: resources_of(row.cpu_milli, row.memory, row.gpu) for row in await conn.execute(statement)}
+    statement = (
+        select(attempts.c.cluster, func.count().label("held"), *sums)
+        .where(_is_live(), attempts.c.cluster.in_(names))
+        .group_by(attempts.c.cluster)
+    )
+    return {
+        row.cluster: Use(row.held, resources_of(row.cpu_milli, row.memory, row.gpu))
+        for row in await conn.execute(statement)
+    }
 
 
-def _capacity(body: dict[str, object]) -> Capacity:
+def _capacity(body: dict[str, object] | None) -> Capacity:
+    if body is None:
+        return Capacity(Resources())
     total = Resources(Decimal(str(body["cpu"])), int(str(body["memory"])), int(str(body["gpu"])))
     return Capacity(total, elastic=bool(body["elastic"]))

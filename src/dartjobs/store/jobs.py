@@ -33,12 +33,14 @@ def attempt_id(job_id: str, number: int) -> str:
     return f"{job_id}-{number}"
 
 
-def next_attempt(row: Mapping[str, Any], at: datetime, not_before: datetime) -> dict[str, Any]:
-    """The row of the attempt that follows this one: what it needs is the same."""
+def next_attempt(
+    row: Mapping[str, Any], at: datetime, not_before: datetime, avoid: str | None = None
+) -> dict[str, Any]:
+    """The row of the attempt that follows this one: what it needs is the same; `avoid` is a cluster."""
     same = ("job_id", "namespace", "queue_rank", "cpu_milli", "memory", "gpu", "selector")
     number = row["number"] + 1
     fresh = {"id": attempt_id(row["job_id"], number), "number": number, "created_at": at, "entered_at": at}
-    return {name: row[name] for name in same} | fresh | {"due_at": at, "not_before": not_before}
+    return {name: row[name] for name in same} | fresh | {"due_at": at, "not_before": not_before, "avoid": avoid}
 
 
 def new_attempt(row: Mapping[str, Any], *, actor: str) -> tuple[dict[str, Any], dict[str, Any]]:

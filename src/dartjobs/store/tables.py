@@ -170,6 +170,8 @@ attempts = Table(
     Column("signal", String(16)),
     Column("finished_at", Instant),
     Column("terminated_at", Instant),
+    Column("avoid", _NAME),
+    Column("cluster_namespace", _NAME),
     UniqueConstraint("job_id", "number"),
     Index(None, "resource_state", "queue_rank", "id"),
     Index(None, "resource_state", "due_at"),
@@ -225,16 +227,21 @@ clusters = Table(
     "clusters",
     metadata,
     Column("name", _NAME, primary_key=True),
-    Column("identity", _ID, nullable=False),
+    Column("identity", _ID),
     Column("labels", _JSON, nullable=False),
-    Column("capacity", _JSON, nullable=False),
+    Column("capacity", _JSON),
     Column("schedulable", Integer, nullable=False),
     Column("blind_seconds", _SECONDS, nullable=False),
-    Column("seen_at", Instant, nullable=False),
+    Column("seen_at", Instant),
     Column("unreachable_since", Instant),
     Column("lost_at", Instant),
     Column("lost_by", String(255)),
+    Column("settings", _JSON),
+    Column("added_at", Instant),
+    Column("added_by", String(255)),
 )
+"""`identity`, `labels`, `capacity` and `seen_at` are what the Sync Service says, NULL (labels: none) until it does;
+`settings` are an operator's, NULL where the cluster registered itself."""
 
 gateways = Table(
     "gateways",

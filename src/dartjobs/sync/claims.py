@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from dartjobs.bus import base as topics
-from dartjobs.core.queueing import Queued, choose
+from dartjobs.core.choosing import choose
+from dartjobs.core.queueing import Queued
 from dartjobs.services.isolation import isolated
 from dartjobs.services.platform import Platform
 from dartjobs.store import attempts, placement
@@ -31,8 +32,8 @@ class Claims:
         self._actor = actor
         self._quarantined: dict[str, float] = {}
 
-    async def claim(self, found: Callable[[str], None]) -> None:
-        """Claim until nothing more fits; `found` is called with each attempt that was taken.
+    async def claim(self, tell: Callable[[str], None]) -> None:
+        """Claim until nothing more fits, page by page of the queue; `tell` is given each attempt that was taken.
 
         Raises:
             StaleError: the lease is lost.
@@ -40,15 +41,15 @@ class Claims:
         """
         place: Place | None = None
         while self.watch.is_fresh and self.watch.registration is not None:
-            view = self._room.view(self.watch.registration)
-            if view.free.cpu <= 0 or view.free.memory <= 0:
-                return
-            read = partial(placement.queue, limit=_AT_ONCE, room=view.free, after=place)
-            queued, place = await self._platform.database.read(read)
-            for one in await self._take(choose([one for one in queued if self._is_well(one.attempt_id)], view)):
+            seen = self._room.view(self.watch.registration)
+            read = partial(placement.waiting, seen=seen, limit=_AT_ONCE, after=place)
+            waiting = await self._platform.database.read(read)
+            queue = [one for one in waiting.queue if self._is_well(one.attempt_id)]
+            for one in await self._take(choose(queue, waiting.cluster, waiting.others, waiting.at)):
                 self._room.promise(one.attempt_id, one.need)
-                found(one.attempt_id)
+                tell(one.attempt_id)
                 await self._platform.bus.publish(topics.job_topic(one.attempt_id.rpartition("-")[0]))
+            place = waiting.more
             if place is None:
                 return
 

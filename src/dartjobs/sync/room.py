@@ -26,5 +26,6 @@ class Room:
             self._used -= before
 
     def view(self, registration: Registration) -> ClusterView:
-        """As placement sees the cluster."""
-        return ClusterView(registration.name, registration.capacity, self._used, registration.labels)
+        """As placement sees the cluster, before what its operator has set."""
+        held = len(self._promised)
+        return ClusterView(registration.name, registration.capacity, self._used, registration.labels, held=held)

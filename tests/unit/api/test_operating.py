@@ -167,6 +167,59 @@ async def test_an_explanation_says_what_each_cluster_says(platform: Platform, ap
     assert "CREATING_TIMEOUT" in claimed["next"]
 
 
+async def test_an_explanation_names_the_refusal_of_each_cluster(platform: Platform, api: httpx.AsyncClient) -> None:
+    settings = {
+        "full": {"limits": {"jobs": 1}},
+        "little": {"limits": {"cpu": "500m"}},
+        "closed": {"namespaces": {"other": None}},
+        "labelled": {"labels": {"zone": "b"}},
+        "cordoned": {},
+        "never-seen": {},
+    }
+    for name, body in settings.items():
+        assert (await api.put(f"/api/v1/clusters/{name}", json=body)).status_code == 200
+        if name != "never-seen":
+            await register(platform, name)
+            lease = await take_lease(platform, name)
+        if name == "full":
+            held = (await api.post(f"{NS}/jobs", json=SPEC)).json()
+            claim = partial(attempts.claim, lease=lease, attempt_id=f"{held['id']}-1", actor="test")
+            await platform.database.write(claim)
+    await api.post("/api/v1/clusters/cordoned/cordon")
+    job = (await api.post(f"{NS}/jobs", json={**SPEC, "cluster_selector": {"zone": "a"}})).json()
+    shown = (await api.get(f"{NS}/jobs/{job['id']}/explain")).json()
+    assert {one["name"]: one["refusal"] for one in shown["clusters"]} == {
+        "full": "LIMIT",
+        "little": "TOO_LARGE",
+        "closed": "NAMESPACE",
+        "labelled": "SELECTOR",
+        "cordoned": "CORDONED",
+        "never-seen": "SELECTOR",
+    }
+    words = {one["name"]: one["detail"] for one in shown["clusters"]}
+    assert words["full"] == "It holds 1 jobs, as many as it may."
+    assert words["labelled"] == "It lacks the labels zone=a."
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"limit": {}}, "limit"),
+        ({"limits": {"cpus": 1}}, "limits.cpus"),
+        ({"limits": {"jobs": 0}}, "limits.jobs"),
+        ({"namespaces": {"Team": None}}, "namespaces.Team"),
+        ({"placement": "scatter"}, "placement"),
+        ({"labels": {"zone": "a b"}}, "labels.zone"),
+    ],
+)
+async def test_settings_that_mean_nothing_are_refused_by_name(
+    api: httpx.AsyncClient, body: dict[str, Any], field: str
+) -> None:
+    response = await api.put("/api/v1/clusters/local", json=body)
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"].startswith(field)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [

@@ -5,7 +5,9 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dartjobs.core.queueing import Capacity, ClusterView, Queued, Resources, choose, demand, never_fits, why_queued
+from dartjobs.core.choosing import choose
+from dartjobs.core.queueing import Capacity, ClusterView, Queued, Resources, demand, never_fits, why_queued
+from dartjobs.models.cluster import ClusterState
 from dartjobs.models.spec import GIBIBYTE, HeadGroup, JobSpec, WorkerGroup
 
 
@@ -33,16 +35,16 @@ def test_what_is_promised_is_not_given_twice() -> None:
 
 
 def test_a_cordoned_cluster_takes_nothing() -> None:
-    closed = ClusterView("local", cluster().capacity, schedulable=False)
+    closed = ClusterView("local", cluster().capacity, state=ClusterState.CORDONED)
     assert choose(queue(job()), closed) == []
-    assert "takes no jobs now" in why_queued(job(), [closed])
+    assert "an operator cordoned it" in why_queued(job(), "team", [closed])
 
 
 def test_a_selector_keeps_jobs_away() -> None:
     picky = job(cluster_selector={"zone": "a"})
     assert choose(queue(picky), cluster(zone="b")) == []
     assert len(choose(queue(picky), cluster(zone="a"))) == 1
-    assert "lacks the labels" in why_queued(picky, [cluster(zone="b")])
+    assert "lacks the labels" in why_queued(picky, "team", [cluster(zone="b")])
 
 
 def test_workers_count_with_their_minimum_but_one_at_least() -> None:

@@ -1,19 +1,28 @@
 """`dartjobs cluster`."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from dartjobs.cli.options import cluster_argument, connection_options, output_option, session
+from dartjobs.cli.options import (
+    cluster_argument,
+    connection_options,
+    key_value,
+    output_option,
+    session,
+    timeout_option,
+)
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from dartjobs.client.effects import Json
 
 
 @click.group
 def command() -> None:
-    """For operators: see clusters, and say which may take jobs."""
+    """For operators: register clusters, see and empty them."""
 
 
 @command.command("list")
@@ -61,6 +70,80 @@ def cordon(cluster: str, form: str) -> None:
 def uncordon(cluster: str, form: str) -> None:
     """Let it take jobs again."""
     _change(cluster, "uncordon", form)
+
+
+@command.command
+@cluster_argument
+@click.option(
+    "--label", multiple=True, type=key_value, metavar="K=V", help="What a --cluster-selector is matched with."
+)
+@click.option("--max-jobs", type=click.IntRange(min=1), metavar="N", help="Hold no more jobs than this at once.")
+@click.option("--max-cpu", metavar="CORES", help="Promise no more than this, like 64 or 500m.")
+@click.option("--max-memory", metavar="BYTES", help="Promise no more than this, like 256Gi.")
+@click.option("--max-gpu", type=click.IntRange(min=0), metavar="N", help="Promise no more than this.")
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="NAMESPACE[=KUBERNETES_NAMESPACE]",
+    help="Whose jobs may run there, and in which namespace of Kubernetes; by default everybody's.",
+)
+@click.option(
+    "--placement",
+    type=click.Choice(["first", "pack", "spread"]),
+    default="first",
+    show_default=True,
+    help="To leave a job for a few seconds to a fuller (pack) or an emptier (spread) cluster, or to none.",
+)
+@click.option("--replace", is_flag=True, help="These settings take the place of those that it has, whole.")
+@output_option()
+@connection_options
+def add(cluster: str, form: str, *, replace: bool, **flags: Any) -> None:
+    """Register a cluster, or say what holds for one that registered itself.
+
+    Its Sync Service may come later. What is said here wins over what that says.
+    """
+    from dartjobs.cli.cluster_flags import settings_of
+
+    with session() as server:
+        found = server.run(server.calls.add_cluster(cluster, settings_of(flags), replace=replace))
+    _show([found], form, named=True)
+
+
+@command.command
+@cluster_argument
+@click.option("--requeue", is_flag=True, help="Send what runs there back to the queue; no retry is spent.")
+@click.option("--reason", default="", metavar="TEXT", help="Kept in the history of its jobs.")
+@click.option("--wait", is_flag=True, help="Wait until nothing lives there.")
+@timeout_option
+@output_option()
+@connection_options
+def drain(cluster: str, reason: str, timeout: "timedelta | None", form: str, *, requeue: bool, wait: bool) -> None:
+    """Empty it: it takes no new jobs, and those that run there end, or go back to the queue.
+
+    Queued jobs belong to no cluster, and go elsewhere by themselves. `uncordon` takes it back.
+    """
+    if timeout is not None and not wait:
+        msg = "--timeout goes with --wait."
+        raise click.UsageError(msg)
+    with session() as server:
+        drained = server.run(server.calls.drain_cluster(cluster, requeue=requeue, reason=reason))
+        found = drained["cluster"]
+        if requeue:
+            click.echo(f"{len(drained['requeued'])} jobs go back to the queue.", err=True)
+        if wait:
+            seconds = None if timeout is None else timeout.total_seconds()
+            found = server.run(server.calls.await_empty_cluster(cluster, seconds))
+    _show([found], form, named=True)
+
+
+@command.command
+@cluster_argument
+@connection_options
+def remove(cluster: str) -> None:
+    """Forget a cluster: refused while attempts live there or its Sync Service runs, unless it is declared lost."""
+    with session() as server:
+        server.run(server.calls.remove_cluster(cluster))
+    click.echo(f"{cluster} is removed.", err=True)
 
 
 @command.command

@@ -50,6 +50,17 @@ def add_column(table: str, column: sa.Column[Any]) -> None:
         op.add_column(table, column)
 
 
+def loosen(table: str, nullable: dict[str, sa.types.TypeEngine[Any]]) -> None:
+    """Let these columns, given by their types, be NULL; SQLite copies the table for it."""
+    columns = _columns(table)
+    strict = {name: kind for name, kind in nullable.items() if not columns[name]["nullable"]}
+    if not strict:
+        return
+    with op.batch_alter_table(table) as batch:
+        for name, kind in strict.items():
+            batch.alter_column(name, existing_type=kind, nullable=True)
+
+
 def settle(table: str, *, drop: Sequence[str] = (), not_null: dict[str, sa.types.TypeEngine[Any]]) -> None:
     """Drop columns that are there, and make others, given by their types, NOT NULL; SQLite copies the table for it."""
     columns = _columns(table)

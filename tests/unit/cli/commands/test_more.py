@@ -58,6 +58,38 @@ def test_a_running_job_is_sent_back(api: FakeApi, run: Run) -> None:
     assert wish.reason == "drain"
 
 
+def test_clusters_are_registered_emptied_and_removed(api: FakeApi, run: Run) -> None:
+    limits = ("--max-jobs", "5", "--max-cpu", "500m", "--max-memory", "2Gi", "--max-gpu", "0")
+    names = ("--allow", "team=ray-team", "--allow", "lab", "--label", "zone=b", "--placement", "spread")
+    assert run("cluster", "add", "west", *limits, *names, "-o", "name").stdout == "west\n"
+    shown = run("cluster", "get", "west").stdout
+    for line in (
+        "Identity    not seen yet",
+        "Limits      5 jobs, 500m CPU, 2Gi memory, 0 GPU",
+        "Namespaces  lab, team (in ray-team)",
+        "Placement   spread",
+    ):
+        assert line in shown
+    assert "never" in run("cluster", "list").stdout
+    assert run("cluster", "add", "west").exit_code == 65
+    assert run("cluster", "add", "west", "--replace").exit_code == 0
+    assert run("cluster", "add", "west", "--max-cpu", "lots", "--replace").exit_code == 65
+    assert run("cluster", "remove", "west").exit_code == 0
+    assert "west" not in api.clusters
+
+
+def test_a_cluster_is_drained(api: FakeApi, run: Run) -> None:
+    api.add_cluster("local")
+    api.run(api.add().id)
+    drained = run("cluster", "drain", "local", "--requeue", "--reason", "update", "-o", "json")
+    assert (json.loads(drained.stdout)["state"], drained.stderr) == ("CORDONED", "1 jobs go back to the queue.\n")
+    assert run("cluster", "drain", "local", "--timeout", "1s").exit_code == 2
+    assert run("cluster", "drain", "local", "--wait", "--timeout", "0s").exit_code == 124
+    assert run("cluster", "remove", "local").exit_code == 65
+    api.clusters["local"] = api.clusters["local"].model_copy(update={"attempts": 0})
+    assert run("cluster", "drain", "local", "--wait").exit_code == 0
+
+
 def test_clusters_are_seen_and_changed(api: FakeApi, run: Run) -> None:
     api.add_cluster("east")
     lines = run("cluster", "list").stdout.splitlines()
