@@ -217,9 +217,9 @@ class ClientSuite:
 
     def test_clusters_are_registered_and_removed(self, client: Client) -> None:
         limits = Limits.model_validate({"jobs": 2, "memory": "1Gi"})
-        added = client.clusters.add("new", labels={"zone": "b"}, limits=limits, namespaces={"team": "ray", "lab": None})
+        added = client.clusters.add("new", labels={"zone": "b"}, limits=limits, namespaces=["team", "lab"])
         assert (added.identity, added.seen_at, added.added_by) == (None, None, "ada")
-        assert (added.labels["zone"], added.limits, added.namespaces) == ("b", limits, {"team": "ray", "lab": None})
+        assert (added.labels["zone"], added.limits, added.namespaces) == ("b", limits, ["team", "lab"])
         with pytest.raises(ClusterExistsError):
             client.clusters.add("new", placement="spread")
         assert client.clusters.add("new", placement="spread", replace=True).placement is Placement.SPREAD

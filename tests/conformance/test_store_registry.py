@@ -147,15 +147,13 @@ async def test_a_claim_that_comes_after_a_cordon_takes_nothing(platform: Platfor
         await platform.database.write(partial(attempts.claim, lease=lease, attempt_id=job.attempt.id, actor="sync"))
 
 
-async def test_only_jobs_of_its_namespaces_run_there_each_in_its_place(platform: Platform) -> None:
+async def test_only_jobs_of_its_namespaces_run_there(platform: Platform) -> None:
     await register(platform)
-    await add(platform, Settings(namespaces={"team": "ray-team", "lab": None}))
+    await add(platform, Settings(namespaces=["team", "lab"]))
     [strange], [mine], [other] = [await submit(platform, 1, name) for name in ("strange", "team", "lab")]
     assert [one.namespace for one in (await waiting(platform)).queue] == ["team", "lab"]
     lease = await take_lease(platform)
     assert await claim(platform, lease, [strange, mine, other]) == [mine.attempt.id, other.attempt.id]
-    placed = [(await jobs.get(platform, job.namespace, job.id)).attempt for job in (mine, other)]
-    assert [one.cluster_namespace for one in placed] == ["ray-team", None]
     why = (await jobs.get(platform, "strange", strange.id)).why
     assert "local takes no jobs of namespace strange" in why
 

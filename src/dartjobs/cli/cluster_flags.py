@@ -8,10 +8,9 @@ from dartjobs.client.effects import Json
 
 def settings_of(flags: Mapping[str, Any]) -> Json:
     """The body that registers it; the server checks it."""
-    pairs = [text.partition("=") for text in flags["allow"]]
     return {
         "labels": dict(flags["label"]),
         "limits": {name: flags[f"max_{name}"] for name in ("jobs", "cpu", "memory", "gpu")},
-        "namespaces": {name: place or None for name, _, place in pairs},
+        "namespaces": list(flags["allow"]),
         "placement": flags["placement"],
     }

@@ -37,7 +37,7 @@ def _facts(one: Json, now: datetime) -> Iterator[tuple[str, str]]:
     yield "Elastic", "it may grow" if one["elastic"] else ""
     yield "Attempts", str(one["attempts"])
     yield "Limits", _limits(one["limits"])
-    yield "Namespaces", ", ".join(_places(one["namespaces"]))
+    yield "Namespaces", ", ".join(one["namespaces"])
     yield "Placement", "" if one["placement"] == "first" else one["placement"]
     yield "Labels", _labels(one)
     yield "Cordoned", "it takes no new jobs" if one["cordoned"] else ""
@@ -54,11 +54,6 @@ def _of(one: Json, resource: str) -> str:
 def _limits(limits: Json) -> str:
     units = {"jobs": "jobs", "cpu": "CPU", "memory": "memory", "gpu": "GPU"}
     return ", ".join(f"{limits[name]} {unit}" for name, unit in units.items() if limits[name] is not None)
-
-
-def _places(namespaces: Json) -> Iterator[str]:
-    for name, place in sorted(namespaces.items()):
-        yield f"{name} (in {place})" if place else name
 
 
 def _labels(one: Json) -> str:

@@ -41,7 +41,7 @@ class Clusters:
         *,
         labels: Mapping[str, str] | None = None,
         limits: Limits | None = None,
-        namespaces: Mapping[str, str | None] | None = None,
+        namespaces: Sequence[str] = (),
         placement: Placement | str = Placement.FIRST,
         replace: bool = False,
     ) -> Cluster:
@@ -51,7 +51,7 @@ class Clusters:
             name: as its Sync Service names it.
             labels: what `cluster_selector` is matched with, beside the Sync Service's own.
             limits: the most that it may hold at once.
-            namespaces: whose jobs may run there, each with its Kubernetes namespace or None; empty: everybody's.
+            namespaces: whose jobs may run there; none: everybody's.
             placement: `first`, `pack` or `spread`.
             replace: these settings take the place of those that it has, whole.
 
@@ -126,7 +126,7 @@ class AsyncClusters:
         *,
         labels: Mapping[str, str] | None = None,
         limits: Limits | None = None,
-        namespaces: Mapping[str, str | None] | None = None,
+        namespaces: Sequence[str] = (),
         placement: Placement | str = Placement.FIRST,
         replace: bool = False,
     ) -> Cluster:
@@ -165,14 +165,14 @@ class AsyncClusters:
 def _settings(
     labels: Mapping[str, str] | None,
     limits: Limits | None,
-    namespaces: Mapping[str, str | None] | None,
+    namespaces: Sequence[str],
     placement: Placement | str,
 ) -> Json:
     settings = Settings.model_validate(
         {
             "labels": dict(labels or {}),
             "limits": limits or Limits(),
-            "namespaces": dict(namespaces or {}),
+            "namespaces": list(namespaces),
             "placement": placement,
         }
     )

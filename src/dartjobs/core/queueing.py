@@ -1,6 +1,6 @@
 """Who goes next, and whether it fits: placement as pure arithmetic. `core.choosing` says which cluster takes it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -58,7 +58,7 @@ class ClusterView:
     held: int = 0
     """Live attempts."""
     limits: Limits = NO_LIMITS
-    namespaces: Mapping[str, str | None] = field(default_factory=dict)
+    namespaces: Sequence[str] = ()
     """Whose jobs may run there; empty: everybody's."""
     placement: Placement = Placement.FIRST
 

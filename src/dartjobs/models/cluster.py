@@ -61,11 +61,8 @@ class Settings(Record):
         default={}, max_length=64, description="Beside those of its Sync Service; of one key this value holds."
     )
     limits: Limits = Limits()
-    namespaces: dict[DnsLabel, DnsLabel | None] = Field(
-        default={},
-        max_length=1_000,
-        description="Whose jobs may run there, each with the Kubernetes namespace for them (null: the one of its Sync "
-        "Service); empty: everybody's.",
+    namespaces: list[DnsLabel] = Field(
+        default=[], max_length=1_000, description="Whose jobs may run there; empty: everybody's."
     )
     placement: Placement = Placement.FIRST
 
@@ -107,7 +104,7 @@ class Cluster(Record):
     capacity: Amount
     used: Amount = Field(description="What its live attempts were promised.")
     limits: Limits = Limits()
-    namespaces: dict[str, str | None] = Field(default={}, description="Whose jobs may run there; empty: everybody's.")
+    namespaces: list[str] = Field(default=[], description="Whose jobs may run there; empty: everybody's.")
     placement: Placement = Placement.FIRST
     elastic: bool = Field(default=False, description="It may grow.")
     attempts: int = Field(default=0, description="Live attempts on it.")

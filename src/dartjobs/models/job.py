@@ -58,9 +58,6 @@ class Attempt(Record):
     category: Category | None = None
     message: str = ""
     cluster: str | None = None
-    cluster_namespace: str | None = Field(
-        default=None, description="The Kubernetes namespace that the cluster's settings had for it when it was claimed."
-    )
     avoid: str | None = Field(
         default=None, description="The cluster that it keeps clear of at first: the attempt before failed there."
     )

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dartjobs.core.queueing import NO_LIMITS, Capacity, ClusterView, Queued, Resources, refusal
 from dartjobs.core.world import Move
-from dartjobs.models.cluster import Settings
 from dartjobs.models.quantity import MOST
 from dartjobs.models.reason import Reason
 from dartjobs.models.state import JobState, Pair, ResourceState
@@ -56,15 +55,17 @@ async def claim_many(conn: AsyncConnection, lease: Lease, attempt_ids: Sequence[
     if not wanted:
         return []
     cluster = (await conn.execute(select(clusters).where(clusters.c.name == lease.name).with_for_update())).first()
-    settings = settings_of(None if cluster is None else cluster.settings)
     if cluster is not None:
-        wanted = await _admitted(conn, cluster, settings, wanted)
+        wanted = await _admitted(conn, cluster, wanted)
     versions = await lock_attempts(conn, [row.id for row in wanted])
     taken = sorted((row for row in wanted if versions.get(row.id) == row.version), key=lambda row: row.id)
     at = await now(conn)
     blind = 0.0 if cluster is None else cluster.blind_seconds
     values = values_of(_CLAIMED, at) | {"cluster": lease.name, "blind_at_entry": blind}
-    await _update(conn, taken, settings, values)
+    mine = attempts.c.id.in_([row.id for row in taken]) & _is_queued()
+    result = await conn.execute(update(attempts).where(mine).values(version=attempts.c.version + 1, **values))
+    if result.rowcount != len(taken):
+        raise StaleError
     moves = [transition(_before(row), _QUEUED, _CLAIMED, actor=actor, at=at) for row in taken]
     await insert_transitions(conn, moves)
     return [row.id for row in taken]
@@ -75,12 +76,11 @@ def _statement(attempt_ids: Sequence[str]) -> Select[Any]:
     return select(*(attempts.c[name] for name in names)).where(attempts.c.id.in_(attempt_ids), _is_queued())
 
 
-async def _admitted(
-    conn: AsyncConnection, cluster: Row[Any], settings: Settings, wanted: Sequence[Row[Any]]
-) -> list[Row[Any]]:
+async def _admitted(conn: AsyncConnection, cluster: Row[Any], wanted: Sequence[Row[Any]]) -> list[Row[Any]]:
     """Those for which the cluster has a place; what it holds is summed up only where it has limits."""
     if not cluster.schedulable:
         return []
+    settings = settings_of(cluster.settings)
     view = ClusterView(cluster.name, _UNBOUNDED, limits=settings.limits, namespaces=settings.namespaces)
     if settings.limits != NO_LIMITS:
         use = (await uses_of(conn, [cluster.name])).get(cluster.name, NO_USE)
@@ -92,18 +92,6 @@ async def _admitted(
             view = view.with_one_more(need)
             admitted.append(row)
     return admitted
-
-
-async def _update(conn: AsyncConnection, taken: Sequence[Row[Any]], settings: Settings, values: dict[str, Any]) -> None:
-    """One statement for each Kubernetes namespace that the cluster has for them."""
-    places: dict[str | None, list[str]] = {}
-    for row in taken:
-        places.setdefault(settings.namespaces.get(row.namespace), []).append(row.id)
-    for place, ids in places.items():
-        fresh = values | {"version": attempts.c.version + 1, "cluster_namespace": place}
-        mine = attempts.c.id.in_(ids) & _is_queued()
-        if (await conn.execute(update(attempts).where(mine).values(**fresh))).rowcount != len(ids):
-            raise StaleError
 
 
 def _before(row: Row[Any]) -> Before:

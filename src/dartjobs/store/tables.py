@@ -171,7 +171,6 @@ attempts = Table(
     Column("finished_at", Instant),
     Column("terminated_at", Instant),
     Column("avoid", _NAME),
-    Column("cluster_namespace", _NAME),
     UniqueConstraint("job_id", "number"),
     Index(None, "resource_state", "queue_rank", "id"),
     Index(None, "resource_state", "due_at"),

@@ -171,7 +171,7 @@ async def test_an_explanation_names_the_refusal_of_each_cluster(platform: Platfo
     settings = {
         "full": {"limits": {"jobs": 1}},
         "little": {"limits": {"cpu": "500m"}},
-        "closed": {"namespaces": {"other": None}},
+        "closed": {"namespaces": ["other"]},
         "labelled": {"labels": {"zone": "b"}},
         "cordoned": {},
         "never-seen": {},
@@ -207,7 +207,7 @@ async def test_an_explanation_names_the_refusal_of_each_cluster(platform: Platfo
         ({"limit": {}}, "limit"),
         ({"limits": {"cpus": 1}}, "limits.cpus"),
         ({"limits": {"jobs": 0}}, "limits.jobs"),
-        ({"namespaces": {"Team": None}}, "namespaces.Team"),
+        ({"namespaces": ["Team"]}, "namespaces"),
         ({"placement": "scatter"}, "placement"),
         ({"labels": {"zone": "a b"}}, "labels.zone"),
     ],

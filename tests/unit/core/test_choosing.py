@@ -107,7 +107,7 @@ def test_a_retry_goes_to_another_cluster_and_back_only_after_a_wait() -> None:
 
 def test_a_retry_avoids_nothing_where_no_other_could_ever_run_it() -> None:
     again = jobs(1, cpu=4, avoid="a")
-    for other in (cluster("b", cpu=2), cluster("b", state=ClusterState.LOST), cluster("b", namespaces={"x": None})):
+    for other in (cluster("b", cpu=2), cluster("b", state=ClusterState.LOST), cluster("b", namespaces=("x",))):
         assert choose(again, cluster("a"), [other], NOW) == again
     assert choose(again, cluster("a"), [], NOW) == again
 
@@ -131,7 +131,7 @@ def test_a_refusal_says_what_lasts_before_what_passes() -> None:
     assert refusal(one, fit) is None
     for refused, view in (
         (Refusal.SELECTOR, replaced(fit, labels={})),
-        (Refusal.NAMESPACE, replaced(fit, namespaces={"other": None})),
+        (Refusal.NAMESPACE, replaced(fit, namespaces=("other",))),
         (Refusal.TOO_LARGE, replaced(fit, limits=Limits(cpu=Decimal(2)))),
         (Refusal.TOO_LARGE, cluster("a", cpu=2, labels={"zone": "a"})),
         (Refusal.CORDONED, replaced(fit, state=ClusterState.CORDONED)),
@@ -142,4 +142,4 @@ def test_a_refusal_says_what_lasts_before_what_passes() -> None:
     ):
         assert refusal(one, view) is refused
     assert lasting_refusal(one, replaced(fit, state=ClusterState.LOST)) is None
-    assert refusal(one, replaced(fit, namespaces={"team": "ray"})) is None
+    assert refusal(one, replaced(fit, namespaces=("other", "team"))) is None

@@ -81,12 +81,7 @@ def uncordon(cluster: str, form: str) -> None:
 @click.option("--max-cpu", metavar="CORES", help="Promise no more than this, like 64 or 500m.")
 @click.option("--max-memory", metavar="BYTES", help="Promise no more than this, like 256Gi.")
 @click.option("--max-gpu", type=click.IntRange(min=0), metavar="N", help="Promise no more than this.")
-@click.option(
-    "--allow",
-    multiple=True,
-    metavar="NAMESPACE[=KUBERNETES_NAMESPACE]",
-    help="Whose jobs may run there, and in which namespace of Kubernetes; by default everybody's.",
-)
+@click.option("--allow", multiple=True, metavar="NAMESPACE", help="Whose jobs may run there [everybody's].")
 @click.option(
     "--placement",
     type=click.Choice(["first", "pack", "spread"]),

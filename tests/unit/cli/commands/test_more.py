@@ -60,13 +60,13 @@ def test_a_running_job_is_sent_back(api: FakeApi, run: Run) -> None:
 
 def test_clusters_are_registered_emptied_and_removed(api: FakeApi, run: Run) -> None:
     limits = ("--max-jobs", "5", "--max-cpu", "500m", "--max-memory", "2Gi", "--max-gpu", "0")
-    names = ("--allow", "team=ray-team", "--allow", "lab", "--label", "zone=b", "--placement", "spread")
+    names = ("--allow", "team", "--allow", "lab", "--label", "zone=b", "--placement", "spread")
     assert run("cluster", "add", "west", *limits, *names, "-o", "name").stdout == "west\n"
     shown = run("cluster", "get", "west").stdout
     for line in (
         "Identity    not seen yet",
         "Limits      5 jobs, 500m CPU, 2Gi memory, 0 GPU",
-        "Namespaces  lab, team (in ray-team)",
+        "Namespaces  team, lab",
         "Placement   spread",
     ):
         assert line in shown

@@ -17,5 +17,4 @@ def upgrade() -> None:
     ):
         steps.add_column("clusters", column)
     steps.loosen("clusters", {"identity": sa.String(length=64), "capacity": steps.JSON, "seen_at": sa.BigInteger()})
-    for name in ("avoid", "cluster_namespace"):
-        steps.add_column("attempts", sa.Column(name, sa.String(length=63)))
+    steps.add_column("attempts", sa.Column("avoid", sa.String(length=63)))
