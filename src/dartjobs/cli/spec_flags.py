@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from dartjobs.client.rayjobs import is_rayjob, spec_of_rayjob
 from dartjobs.models.problem import InvalidRequestError
 
 _LONGEST_NAME = 63
@@ -48,6 +49,7 @@ class Flags:
     metadata: Pairs
     cluster_selector: Pairs
     retry: Pairs
+    ignore: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,9 @@ def request_of(flags: Flags, environ: Mapping[str, str]) -> Request:
 
     Raises:
         click.UsageError: the flags do not go together.
-        InvalidRequestError: the file is no YAML mapping.
+        InvalidRequestError: the file is no YAML mapping, or a RayJob that asks for what is not offered.
     """
-    spec = {} if flags.file is None else read_file(flags.file)
+    spec = _of_file(flags)
     working_dir = _take_working_dir(spec, flags)
     if flags.arguments:
         spec["entrypoint"] = flags.arguments[0] if len(flags.arguments) == 1 else list(flags.arguments)
@@ -92,6 +94,18 @@ def request_of(flags: Flags, environ: Mapping[str, str]) -> Request:
     if "name" not in spec and working_dir is not None and (name := name_of_folder(Path(working_dir))):
         spec["name"] = name
     return Request(spec, working_dir)
+
+
+def _of_file(flags: Flags) -> dict[str, Any]:
+    """The fields of the file, a JobSpec or a RayJob; none where there is no file."""
+    spec = {} if flags.file is None else read_file(flags.file)
+    if is_rayjob(spec):
+        brings_code = flags.no_working_dir or flags.working_dir is not None
+        return spec_of_rayjob(spec, ignored=flags.ignore, brings_code=brings_code)
+    if flags.ignore:
+        msg = "--ignore is for fields of a RayJob manifest, and the file is none."
+        raise click.UsageError(msg)
+    return spec
 
 
 def read_file(path: Path) -> dict[str, Any]:

@@ -158,3 +158,39 @@ def test_several_groups_of_workers_are_changed_in_the_file(tmp_path: Path) -> No
     file.write_text("entrypoint: x\nworkers: [{name: a}, {name: b}]\n")
     with pytest.raises(click.UsageError, match="several groups"):
         made(file=file, workers=(1, 1))
+
+
+RAYJOB = """
+apiVersion: ray.io/v1
+kind: RayJob
+metadata: {name: scores}
+spec:
+  entrypoint: python scores.py
+  runtimeEnvYAML: 'working_dir: "https://example.org/code.zip"'
+  rayClusterSpec:
+    rayVersion: 2.50.0
+    headGroupSpec: {template: {spec: {containers: [{resources: {limits: {cpu: 2, memory: 4Gi}}}]}}}
+"""
+
+
+def test_a_rayjob_is_a_file_too_and_flags_go_over_it(tmp_path: Path) -> None:
+    file = tmp_path / "rayjob.yaml"
+    file.write_text(RAYJOB)
+    with pytest.raises(InvalidRequestError, match="rayVersion"):
+        made(file=file, working_dir=tmp_path)
+    request = made(file=file, ignore=("rayVersion",), working_dir=tmp_path, cpu="4", label=(("team", "risk"),))
+    assert request.working_dir == str(tmp_path)
+    assert request.spec == {
+        "name": "scores",
+        "entrypoint": "python scores.py",
+        "head": {"cpu": "4", "memory": "4Gi"},
+        "labels": {"team": "risk"},
+    }
+    assert made(file=file, ignore=("rayVersion",), no_working_dir=True).working_dir is None
+
+
+def test_fields_of_a_job_spec_are_not_ignored(tmp_path: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(FILE)
+    with pytest.raises(click.UsageError, match="--ignore"):
+        made(file=file, ignore=("image",))

@@ -28,7 +28,17 @@ def _replicas(text: str) -> tuple[int, int]:
 _PAIRS: dict[str, Any] = {"multiple": True, "type": key_value, "metavar": "K=V"}
 _OPTIONS = (
     click.option(
-        "--file", "-f", type=click.Path(path_type=Path), metavar="FILE", help="A JobSpec in YAML; - is stdin."
+        "--file",
+        "-f",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="A JobSpec in YAML, or KubeRay's RayJob; - is stdin.",
+    ),
+    click.option(
+        "--ignore",
+        multiple=True,
+        metavar="FIELD",
+        help="Pass over the fields of this name in a RayJob, like image, with all that is in them.",
     ),
     click.option("--name", metavar="NAME", help="Name of the job [that of the working directory]."),
     click.option(
