@@ -14,6 +14,7 @@ from dartjobs.bus.settings import BusSettings
 from dartjobs.cli.main import cli
 from dartjobs.cli.servers.settings import LocalClusterSettings, ServerSettings
 from dartjobs.controller.settings import ControllerSettings
+from dartjobs.drivers.kuberay.settings import KubeRaySettings
 from dartjobs.gateway.settings import GatewaySettings
 from dartjobs.models.reason import FACTS
 from dartjobs.models.spec import JobSpec
@@ -28,6 +29,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     ApiSettings,
     SyncSettings,
     LocalClusterSettings,
+    KubeRaySettings,
     GatewaySettings,
     ControllerSettings,
 )

@@ -51,4 +51,4 @@ class PausableDriver(ProcessDriver):
 if __name__ == "__main__":
     logs.configure("info", "text")
     root, cpu = Path(os.environ["CHAOS_PROCESSES"]), int(os.environ.get("CHAOS_CPU", "64"))
-    standalone.sync(lambda _: PausableDriver(root, cpu), cluster=None)
+    standalone.sync(lambda *_: PausableDriver(root, cpu), cluster=None)

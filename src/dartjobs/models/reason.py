@@ -37,11 +37,13 @@ class Reason(StrEnum):
     RUNTIME_ENV_FAILED = "RUNTIME_ENV_FAILED"
     ENTRYPOINT_FAILED = "ENTRYPOINT_FAILED"
     PACKAGE_MISSING = "PACKAGE_MISSING"
+    IMAGE_FAILED = "IMAGE_FAILED"
     HEAD_FAILED = "HEAD_FAILED"
     HEAD_LOST = "HEAD_LOST"
     RESOURCES_DELETED = "RESOURCES_DELETED"
     CLUSTER_LOST = "CLUSTER_LOST"
     EXCEEDS_CAPACITY = "EXCEEDS_CAPACITY"
+    NO_ROOM = "NO_ROOM"
     DRIVER_UNSCHEDULABLE = "DRIVER_UNSCHEDULABLE"
     JOB_TIMEOUT = "JOB_TIMEOUT"
     QUEUED_TIMEOUT = "QUEUED_TIMEOUT"
@@ -107,6 +109,11 @@ FACTS: dict[Reason, Facts] = {
     Reason.PACKAGE_MISSING: Facts(
         _C.USER_ENV, "the working directory's package is not in the object store", "Submit again from the folder."
     ),
+    Reason.IMAGE_FAILED: Facts(
+        _C.USER_ENV,
+        "the image could not be pulled, or no container be made of it",
+        "Mend the image's name or its registry's credentials, as the message says; submit again.",
+    ),
     Reason.HEAD_FAILED: Facts(
         _C.INFRASTRUCTURE,
         "the Ray head did not come up",
@@ -125,6 +132,11 @@ FACTS: dict[Reason, Facts] = {
         _C.CAPACITY,
         "no cluster could run this, even if it were empty",
         "Ask for less (`--cpu`, `--memory`, `--gpu`, fewer workers), or for a larger cluster.",
+    ),
+    Reason.NO_ROOM: Facts(
+        _C.CAPACITY,
+        "the cluster that took the job had no room for its head",
+        "Somebody else uses the cluster: try again later, or ask for less.",
     ),
     Reason.DRIVER_UNSCHEDULABLE: Facts(
         _C.CAPACITY, "the driver does not fit the head", "Ask for a larger head (`--cpu`, `--memory`, `--gpu`)."

@@ -87,7 +87,13 @@ def gateway(host: str | None, port: int | None, log_level: str, log_format: str)
 
 @command.command
 @click.option("--cluster", help="The cluster's name [DARTJOBS_SYNC_CLUSTER; local].")
-@click.option("--driver", type=click.Choice(["local"]), default="local", show_default=True, help="What it is.")
+@click.option(
+    "--driver",
+    type=click.Choice(["local", "kuberay"]),
+    default="local",
+    show_default=True,
+    help="What it is: this machine, or Kubernetes with KubeRay [DARTJOBS_KUBERAY_…].",
+)
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -96,11 +102,11 @@ def gateway(host: str | None, port: int | None, log_level: str, log_format: str)
 @_log_options
 def sync(cluster: str | None, driver: str, data_dir: Path | None, log_level: str, log_format: str) -> None:
     """Run the Sync Service of one cluster; a second one stands by."""
-    del driver  # there is one
     prepared(log_level, log_format)
     from dartjobs.cli.servers import standalone
 
-    standalone.sync(lambda _: standalone.local_driver(data_dir), cluster=cluster)
+    make = standalone.kuberay_driver() if driver == "kuberay" else standalone.local_driver(data_dir)
+    standalone.sync(make, cluster=cluster)
 
 
 @command.command

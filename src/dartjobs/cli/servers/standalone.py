@@ -16,9 +16,7 @@ from dartjobs.cli.servers.parts import Parts, opened_parts
 from dartjobs.cli.servers.settings import ConfigurationError, LocalClusterSettings, ServerSettings, read, secret_of
 from dartjobs.controller.loop import Controller
 from dartjobs.controller.settings import ControllerSettings
-from dartjobs.drivers.base import Driver
-from dartjobs.drivers.local.driver import LocalDriver
-from dartjobs.drivers.local.settings import LocalSettings
+from dartjobs.drivers.base import Driver, DriverError
 from dartjobs.gateway.app import create_app as create_gateway
 from dartjobs.gateway.settings import GatewaySettings
 from dartjobs.sync.loop import SyncService
@@ -26,6 +24,8 @@ from dartjobs.sync.settings import SyncSettings
 
 _log = logging.getLogger(__name__)
 OnReady = Callable[[str], None]
+MakeDriver = Callable[[str, bytes], Driver]
+"""From the installation's id and its secret."""
 
 
 def api(*, host: str | None, port: int | None, allow_unauthenticated: bool | None, on_ready: OnReady) -> None:
@@ -69,17 +69,18 @@ def gateway(*, host: str | None, port: int | None, on_ready: OnReady) -> None:
     serving.run(main())
 
 
-def sync(make_driver: Callable[[SyncSettings], Driver], *, cluster: str | None) -> None:
+def sync(make_driver: MakeDriver, *, cluster: str | None) -> None:
     """Run a cluster's Sync Service until SIGTERM; a second one waits until the first one's lease is free.
 
     Raises:
         DartJobsError: it cannot be started; says why.
     """
     settings = read(SyncSettings, cluster=cluster)
-    secret, driver = secret_of(read(ServerSettings)), make_driver(settings)
+    secret = secret_of(read(ServerSettings))
 
     async def main() -> None:
         async with opened_parts() as parts:
+            driver = make_driver(parts.installation, secret)
             service = SyncService(
                 parts.platform,
                 driver,
@@ -111,17 +112,42 @@ def controller() -> None:
     serving.run(main())
 
 
-def local_driver(data_dir: Path | None) -> Driver:
+def local_driver(data_dir: Path | None) -> MakeDriver:
     """The driver of this machine.
 
     Raises:
         ConfigurationError: it has no folder.
     """
+    from dartjobs.drivers.local.driver import LocalDriver
+    from dartjobs.drivers.local.settings import LocalSettings
+
     settings = read(LocalClusterSettings, data_dir=data_dir)
     if settings.data_dir is None:
         msg = "Say --data-dir, or set DARTJOBS_LOCAL_DATA_DIR: Ray clusters of this machine live there."
         raise ConfigurationError(msg)
-    return LocalDriver(LocalSettings(settings.data_dir, settings.cpu, settings.memory, settings.gpu))
+    local = LocalSettings(settings.data_dir, settings.cpu, settings.memory, settings.gpu)
+    return lambda _installation, _secret: LocalDriver(local)
+
+
+def kuberay_driver() -> MakeDriver:
+    """The driver of a Kubernetes cluster with KubeRay.
+
+    Raises:
+        ConfigurationError: it is not configured as it should be.
+    """
+    from dartjobs.drivers.kuberay.driver import KubeRayDriver
+    from dartjobs.drivers.kuberay.settings import KubeRaySettings
+
+    settings = read(KubeRaySettings)
+
+    def make(installation: str, secret: bytes) -> Driver:
+        try:
+            return KubeRayDriver(settings, installation=installation, secret=secret)
+        except (DriverError, OSError, ValueError) as error:
+            msg = f"The KubeRay driver cannot start: {error}"
+            raise ConfigurationError(msg) from error
+
+    return make
 
 
 async def _serve(app: FastAPI, listener: socket.socket, parts: Parts, on_ready: OnReady) -> None:

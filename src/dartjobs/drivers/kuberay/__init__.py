@@ -1,0 +1,1 @@
+"""A cluster that is Kubernetes with KubeRay: one RayCluster for each attempt."""
