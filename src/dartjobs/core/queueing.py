@@ -208,17 +208,27 @@ def words(refused: Refusal | None, queued: Queued, cluster: ClusterView) -> str:
         case Refusal.NAMESPACE:
             return f"takes no jobs of namespace {queued.namespace}"
         case Refusal.TOO_LARGE if queued.need.fits(cluster.capacity.total) or cluster.capacity.elastic:
-            return f"may hold {cluster.most} at the most"
+            return f"may hold no more than {_told(cluster.limits)}"
         case Refusal.TOO_LARGE:
             return f"has {cluster.capacity.total} even when it is empty"
         case Refusal.LIMIT if cluster.is_full:
             return f"holds {cluster.held} jobs, as many as it may"
         case Refusal.LIMIT:
-            return f"has {cluster.free} left of the {cluster.most} that it may hold"
+            return f"has {cluster.free} left within its limits ({_told(cluster.limits)})"
         case Refusal.NO_ROOM:
             return f"has {cluster.free} free of {cluster.most}"
         case _:
             return _WORDS[refused]
+
+
+def _told(limits: Limits) -> str:
+    told = {
+        "jobs": limits.jobs,
+        "CPU": None if limits.cpu is None else format_cpu(limits.cpu),
+        "memory": None if limits.memory is None else format_memory(limits.memory),
+        "GPU": limits.gpu,
+    }
+    return ", ".join(f"{value} {unit}" for unit, value in told.items() if value is not None)
 
 
 _WORDS = {

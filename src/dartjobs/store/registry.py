@@ -39,7 +39,9 @@ async def add(conn: AsyncConnection, name: str, settings: Settings, *, by: str, 
     elif row.added_at is not None and settings_of(row.settings) == settings:
         return
     elif row.added_at is not None and not replace:
-        msg = f"Cluster {name} is registered with other settings: say that these replace them, whole."
+        msg = (
+            f"Cluster {name} is registered with other settings: `--replace` (`replace=true`) puts these in their place."
+        )
         raise ClusterExistsError(msg)
     else:
         await conn.execute(update(clusters).where(clusters.c.name == name).values(values))

@@ -198,6 +198,7 @@ async def test_an_explanation_names_the_refusal_of_each_cluster(platform: Platfo
     }
     words = {one["name"]: one["detail"] for one in shown["clusters"]}
     assert words["full"] == "It holds 1 jobs, as many as it may."
+    assert words["little"] == "It may hold no more than 500m CPU."
     assert words["labelled"] == "It lacks the labels zone=a."
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dartjobs.core.choosing import AVOIDS_FOR, LEAVES_FOR, choose
-from dartjobs.core.queueing import Capacity, ClusterView, Queued, Resources, lasting_refusal, refusal
+from dartjobs.core.queueing import Capacity, ClusterView, Queued, Resources, lasting_refusal, refusal, words
 from dartjobs.models.cluster import ClusterState, Limits, Placement
 from dartjobs.models.explain import Refusal
 from dartjobs.models.spec import GIBIBYTE
@@ -123,6 +123,13 @@ def test_one_that_may_grow_is_filled_up_to_its_limits() -> None:
     empty = ClusterView("a", Capacity(Resources(), elastic=True), limits=Limits(cpu=Decimal(3), memory=GIBIBYTE * 9))
     assert len(choose(jobs(5), empty)) == 3
     assert choose(jobs(5), replaced(empty, limits=Limits())) == []
+
+
+def test_a_limit_is_told_with_what_is_left_of_it() -> None:
+    [one] = jobs(1, cpu=4)
+    view = cluster("a", used=2, limits=Limits(cpu=Decimal(5), jobs=9))
+    assert words(Refusal.LIMIT, one, view) == ("has 3 CPU, 62Gi memory left within its limits (9 jobs, 5 CPU)")
+    assert words(Refusal.NO_ROOM, one, cluster("a", used=6)) == "has 2 CPU, 58Gi memory free of 8 CPU, 64Gi memory"
 
 
 def test_a_refusal_says_what_lasts_before_what_passes() -> None:
