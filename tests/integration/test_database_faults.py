@@ -11,13 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dartjobs.blobs.stores import open_store
 from dartjobs.bus.memory import MemoryBus
+from dartjobs.models.cluster import Limits, Settings
 from dartjobs.models.problem import UnavailableError
 from dartjobs.models.spec import JobSpec
+from dartjobs.services import clusters
 from dartjobs.services import jobs as service
 from dartjobs.services.submit import Caller, submit_batch
 from dartjobs.store import attempts, meta, placement
 from dartjobs.store.database import Database, StaleError, may_be_committed, now
 from dartjobs.store.listing import JobFilter
+from dartjobs.store.tables import audit
 from dartjobs.store.tables import meta as table
 from tests.fakes.engines import SERVERS, execute, open_database, url_on
 from tests.fakes.platform import parts_of, take_lease
@@ -201,6 +204,23 @@ async def test_a_batch_whose_reply_was_lost_still_tells_what_was_refused(
     assert refused.job is None
     assert refused.problem is not None
     assert refused.problem.code == "package-not-found"
+
+
+async def test_what_an_operator_did_is_done_once_though_its_reply_was_lost(
+    proxy: TcpProxy, behind_proxy: Database
+) -> None:
+    platform = parts_of(behind_proxy, MemoryBus(), open_store("memory://"))
+    few = Settings(limits=Limits(jobs=2))
+    for settings in (few, Settings()):
+        proxy.lose_commit(Loss.REPLY)
+        await clusters.add(platform, "west", settings, by="ops", replace=True)
+    proxy.lose_commit(Loss.REPLY)
+    assert (await clusters.drain(platform, "west", by="ops", requeue=False, reason="")).cluster.cordoned
+    proxy.lose_commit(Loss.REPLY)
+    await clusters.remove(platform, "west", by="ops")
+    assert await clusters.list_all(platform) == []
+    actions = await behind_proxy.read(lambda conn: conn.scalars(select(audit.c.action).order_by(audit.c.id)))
+    assert list(actions) == ["cluster-add", "cluster-add", "cordon", "cluster-remove"]
 
 
 async def test_a_commit_whose_reply_was_lost_is_told_to_the_next_run(proxy: TcpProxy, behind_proxy: Database) -> None:

@@ -13,7 +13,7 @@ from dartjobs.models.state import FINAL, JobState, Pair, ResourceState
 from dartjobs.store.attempts import Recorded, load_many, record_changes
 from dartjobs.store.audit import record_audit
 from dartjobs.store.clusters import settings_of
-from dartjobs.store.database import now
+from dartjobs.store.database import may_be_committed, now
 from dartjobs.store.due import make_all_due
 from dartjobs.store.jobs import request_requeue
 from dartjobs.store.leases import Lease, lock_lease
@@ -93,7 +93,7 @@ async def remove(conn: AsyncConnection, name: str, *, by: str) -> bool | None:
     lease = await lock_lease(conn, name)
     row = (await conn.execute(select(clusters).where(clusters.c.name == name).with_for_update())).first()
     if row is None:
-        return None
+        return True if may_be_committed(conn) else None
     at = await now(conn)
     if row.lost_at is not None and lease is not None:
         if await _let_go(conn, Lease(name, lease.holder, lease.epoch), by=by):
