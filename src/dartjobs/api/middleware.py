@@ -4,10 +4,11 @@ import re
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dartjobs.api.limits import RateLimit
-from dartjobs.api.problems import problem_response
+from dartjobs.api.problems import fault_response, problem_response
 from dartjobs.api.settings import ApiSettings, is_loopback
 from dartjobs.models.problem import BodyTooLargeError, DartJobsError, ForbiddenHostError
 from dartjobs.services.ids import new_job_id
@@ -33,9 +34,12 @@ class Guard:
         request_id = given if _REQUEST_ID.fullmatch(given) else new_job_id().removeprefix("job-")
         scope.setdefault("state", {})["request_id"] = request_id
         mine = (b"x-request-id", request_id.encode())
+        started = False
 
         async def send_with_id(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 message["headers"] = [*message.get("headers", ()), mine]
             await send(message)
 
@@ -44,7 +48,14 @@ class Guard:
         except DartJobsError as refusal:
             await problem_response(refusal, request_id)(scope, receive, send_with_id)
             return
-        await self._app(scope, self._limited(scope, receive), send_with_id)
+        try:
+            await self._app(scope, self._limited(scope, receive), send_with_id)
+        except ClientDisconnect:
+            return  # nobody is there to be answered
+        except Exception as error:
+            if started:
+                raise
+            await fault_response(error, request_id)(scope, receive, send_with_id)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         host = _host_of(f"//{headers.get('host', '')}")

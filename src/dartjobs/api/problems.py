@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dartjobs.models.problem import DartJobsError, InvalidRequestError, Problem
+from dartjobs.models.problem import DartJobsError, FaultError, InvalidRequestError, Problem
 from dartjobs.services.fields import field_problems
 
 MEDIA_TYPE = "application/problem+json"
@@ -31,7 +31,6 @@ def install(app: FastAPI) -> None:
     app.exception_handler(DartJobsError)(_on_error)
     app.exception_handler(RequestValidationError)(_on_invalid)
     app.exception_handler(HTTPException)(_on_http)
-    app.exception_handler(Exception)(_on_fault)
 
 
 def problem_response(error: DartJobsError, request_id: str | None) -> Response:
@@ -76,11 +75,10 @@ def _methods_of(request: Request) -> set[str]:
     return {method for route in routes for method in route.methods or ()}
 
 
-async def _on_fault(request: Request, error: Exception) -> Response:
-    request_id = getattr(request.state, "request_id", None)
+def fault_response(error: Exception, request_id: str) -> Response:
+    """The response to what nobody expected, which is logged."""
     _log.error("request %s failed", request_id, exc_info=error)
-    fault = DartJobsError("The server failed. Show this request id to your operator; nothing of it was recorded.")
-    return problem_response(fault, request_id)
+    return problem_response(FaultError("Show this request id to your operator."), request_id)
 
 
 def _response(problem: Problem, headers: dict[str, str]) -> Response:

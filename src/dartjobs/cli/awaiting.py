@@ -22,11 +22,18 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 
-def wait_for(job_ids: Sequence[str], timeout: "timedelta | None" = None) -> list[Json]:
-    """Wait quietly until each is finished; changes of state go to stderr, and at last each one's outcome."""
+def wait_for(
+    job_ids: Sequence[str], timeout: "timedelta | None" = None, finished: list[Json] | None = None
+) -> list[Json]:
+    """Wait quietly until each is finished; changes of state go to stderr, and at last each one's outcome.
+
+    `finished` has those that are, also where an error breaks the rest off.
+    """
+    jobs = [] if finished is None else finished
     with _detaching(job_ids), session() as server:
         deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
-        jobs = []
+        for job_id in job_ids[1:]:
+            server.run(server.calls.get(job_id))  # a name that is wrong is told now, not after hours
         for job_id in job_ids:
             reporter = Reporter()
             left = None if deadline is None else max(0.0, deadline - time.monotonic())

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dartjobs.client.rayjobs import is_rayjob, spec_of_rayjob
 from dartjobs.models.problem import InvalidRequestError
+
+if TYPE_CHECKING:
+    from yaml import SafeLoader
 
 _LONGEST_NAME = 63
 _RETRIES = ("user", "user_env", "infrastructure", "capacity", "timeout")
@@ -118,14 +121,28 @@ def read_file(path: Path) -> dict[str, Any]:
 
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-        found = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        found = yaml.load(text, _plain_loader())  # noqa: S506 - it is a SafeLoader
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
         msg = f"{path} cannot be read as YAML: {error}"
         raise InvalidRequestError(msg) from error
     if not isinstance(found, dict):
         msg = f"{path} holds no JobSpec: write a mapping, with `entrypoint:` at least"
         raise InvalidRequestError(msg)
     return found
+
+
+def _plain_loader() -> "type[SafeLoader]":
+    """A `SafeLoader` to which a date is a text, as in JSON."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.yaml_implicit_resolvers = {
+        first: [one for one in resolvers if one[0] != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    return Loader
 
 
 def name_of_folder(folder: Path) -> str:
@@ -138,7 +155,10 @@ def _take_working_dir(spec: dict[str, Any], flags: Flags) -> str | None:
     """The folder, or a package's reference; it is taken out of the spec. A file's own is relative to the file."""
     runtime_env = spec.get("runtime_env")
     in_file = None
-    if isinstance(runtime_env, dict):
+    if runtime_env is not None:
+        if not isinstance(runtime_env, dict) or not isinstance(runtime_env.get("working_dir", ""), str):
+            msg = f"{flags.file}: runtime_env is a mapping, and its working_dir a folder's path"
+            raise InvalidRequestError(msg)
         spec["runtime_env"] = runtime_env = deepcopy(runtime_env)
         in_file = runtime_env.pop("working_dir", None)
     if flags.no_working_dir:

@@ -33,7 +33,7 @@ def stop_named(server: "Session", job_ids: Sequence[str], wish: Wish) -> "tuple[
 
 
 def stop_matching(server: "Session", filters: "Filters", wish: Wish, *, everything: bool) -> "list[Json]":
-    """Ask all that match and are not finished; the server chooses them. What each is now.
+    """Ask all that match and are not finished; the server chooses them. What each was when it was asked.
 
     Raises:
         click.Abort: whoever was asked did not agree.
@@ -47,7 +47,9 @@ def stop_matching(server: "Session", filters: "Filters", wish: Wish, *, everythi
         _ask(len(found))
     asked = list(server.iterate(server.calls.stop_many(meant, wish.reason, everything=everything)))
     click.echo(f"Asked {_jobs(len(asked))} to stop.", err=True)
-    return [server.run(server.calls.get(job_id)) for job_id in asked]
+    known = {job["id"]: job for job in found}
+    new = [server.run(server.calls.get(job_id)) for job_id in asked if job_id not in known]
+    return [*(known[job_id] for job_id in asked if job_id in known), *new]
 
 
 def _ask(count: int) -> None:

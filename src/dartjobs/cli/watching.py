@@ -34,8 +34,9 @@ def watch_job(job_id: str, form: str) -> None:
 def watch_list(server: "Session", filters: "Filters", limit: int, form: str) -> NoReturn:
     """What is there, oldest first, then each change; it never ends by itself."""
     told: dict[str, object] = {}
+    outage = server.calls.outage()
     while True:
-        jobs = list(server.iterate(server.calls.list(filters, limit)))
+        jobs = list(server.iterate(server.calls.list(filters, limit, outage)))
         for job in changed(jobs, told):
             _show(job, form)
         time.sleep(_POLL)

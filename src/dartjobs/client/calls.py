@@ -1,6 +1,7 @@
 """What a client can do, each as a flow: the whole protocol, and no I/O. Answers are the wire's own JSON."""
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dartjobs.client import requests, uploads
@@ -10,7 +11,7 @@ from dartjobs.client.errors import WaitTimeoutError, body_of
 from dartjobs.client.filters import Filters, params_of
 from dartjobs.client.patience import Outage, Patience, send
 from dartjobs.client.requests import Requests
-from dartjobs.models.problem import NotFoundError
+from dartjobs.models.problem import DartJobsError, NotFoundError
 
 if TYPE_CHECKING:
     from dartjobs.client.logs import Place
@@ -23,6 +24,9 @@ _LOOK = 1.0
 """Seconds between two looks at a cluster that is being emptied."""
 MOST_AT_ONCE = 1_000
 """As `models.bulk.MOST_AT_ONCE`, which needs pydantic."""
+_MOST_BYTES = 3 * 2**20
+"""Of specifications in one request, below a server's usual limit of 4 MiB."""
+_NO_PACKAGE = f"sha256:{'0' * 64}"
 
 
 class Calls:
@@ -54,26 +58,44 @@ class Calls:
         """Whether the server has a package."""
         return uploads.is_stored(self._requests, ref, Outage(self._patience), self._patience)
 
+    def store_answers(self) -> Call[None]:
+        """See that the store of packages does, by an upload that nobody began: the API alone could not tell.
+
+        Raises:
+            DartJobsError: it does not.
+        """
+        yield from uploads.begun(self._requests, _NO_PACKAGE, Outage(self._patience), self._patience)
+
+    def outage(self) -> Outage:
+        """For requests that go on over a loss of the server as one."""
+        return Outage(self._patience)
+
     def submit_many(self, specs: Sequence[Json], key: str) -> Call[Items]:
-        """What became of each, in their order: a `job` or a `problem`."""
+        """What became of each, in their order: a `job` or a `problem`.
+
+        An error that breaks it off has a note with the key, under which nothing is submitted twice.
+        """
         found: Items = []
-        for start in range(0, len(specs), MOST_AT_ONCE):
-            part = list(specs[start : start + MOST_AT_ONCE])
-            key_of_part = key if len(specs) <= MOST_AT_ONCE else f"{key}-{start}"
-            answer = yield from self._json(self._requests.submit_many(part, key_of_part))
-            found += answer["items"]
+        outage = Outage(self._patience)
+        for part in parts_of(specs):
+            request = self._requests.submit_many(part, f"{key}-{len(found)}" if found else key)
+            try:
+                found += (yield from self._json(request, outage))["items"]
+            except DartJobsError as error:
+                error.add_note(f"{len(found)} of {len(specs)} are submitted. Go on with idempotency_key={key!r}.")
+                raise
         return found
 
     def get(self, job_id: str) -> Call[Json]:
         """One job."""
         return self._json(self._requests.get(job_id))
 
-    def list(self, filters: Filters, limit: int | None) -> Stream[Json, None]:
+    def list(self, filters: Filters, limit: int | None, outage: Outage | None = None) -> Stream[Json, None]:
         """Each job of every page, newest first, up to `limit`."""
         params, left, cursor = params_of(filters), limit, None
         while left is None or left > 0:
             size = _PAGE if left is None else min(left, _PAGE)
-            page = yield from self._json(self._requests.page(params, size, cursor))
+            page = yield from self._json(self._requests.page(params, size, cursor), outage)
             for job in page["items"][:left]:
                 yield Emit(job)
             left = None if left is None else left - len(page["items"])
@@ -201,10 +223,25 @@ class Calls:
         except NotFoundError:
             return
 
-    def _json(self, request: Request) -> Call[Json]:
-        reply = yield from send(request, self._patience)
+    def _json(self, request: Request, outage: Outage | None = None) -> Call[Json]:
+        reply = yield from send(request, self._patience, outage)
         return body_of(reply, self._patience.url)
 
     def _items(self, request: Request) -> Call[Items]:
         found: Items = (yield from self._json(request))["items"]
         return found
+
+
+def parts_of(specs: Sequence[Json]) -> Iterator[list[Json]]:
+    """In parts that a server takes at once, by their number and their bytes."""
+    part: list[Json] = []
+    size = 0
+    for spec in specs:
+        length = len(json.dumps(spec))
+        if part and (len(part) == MOST_AT_ONCE or size + length > _MOST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(spec)
+        size += length
+    if part:
+        yield part

@@ -82,8 +82,12 @@ def checked_url(url: str) -> str:
     Raises:
         InvalidRequestError: it is none of HTTP.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # such as a port that is no number
+        good = False
+    if not good:
         msg = f"{url!r} is no URL of a server: write it like {DEFAULT_URL}"
         raise InvalidRequestError(msg)
     return url.rstrip("/")

@@ -7,6 +7,7 @@ httpx takes longer to import than a whole submission may take, so the synchronou
 import http.client
 import os
 import select
+import socket
 import threading
 from base64 import b64encode
 from collections.abc import Mapping
@@ -95,7 +96,7 @@ class Connections:
         with self._lock:
             while self._idle:
                 connection = self._idle.pop()
-                if connection.sock is not None and not select.select([connection.sock], [], [], 0)[0]:
+                if connection.sock is not None and not _is_readable(connection.sock):
                     return connection
                 connection.close()  # the server has closed it, or says what nobody asked for
         return self._new()
@@ -181,6 +182,15 @@ class _Counted:
         if self._on_sent is not None:
             self._on_sent(self._sent)
         return piece
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    """Without waiting."""
+    if not hasattr(select, "poll"):
+        return bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()  # `select` takes no descriptor beyond 1,023
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def tls_context(target: Target) -> "ssl.SSLContext":

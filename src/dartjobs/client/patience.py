@@ -38,6 +38,8 @@ class Notices:
     """
 
     def __init__(self) -> None:
+        self.has_answered = False
+        """The server, ever: it is no wrong address."""
         self._lock = threading.Lock()
         self._told = False
         self._back_at = -math.inf
@@ -69,6 +71,15 @@ class Patience:
     """From 0 to 1: keeps those apart who lost one server in the same instant."""
     _notices: Notices = field(default_factory=Notices)
 
+    @property
+    def has_answered(self) -> bool:
+        """Whether the server ever did."""
+        return self._notices.has_answered
+
+    def answered(self) -> None:
+        """The server did."""
+        self._notices.has_answered = True
+
     def lost(self, cause: str) -> None:
         """A connection that was up is not."""
         if self._notices.is_news(lost=True, now=self.clock()):
@@ -92,6 +103,7 @@ class Outage:
 
     def over(self) -> None:
         """The server answered."""
+        self._patience.answered()
         if self._since is not None and self._was_up:
             self._patience.back()
         self._since, self._tries, self._was_up = None, 0, True
@@ -121,7 +133,8 @@ class Outage:
         if self._was_up:
             return self._patience.reconnect_for
         patience = self._patience
-        return patience.first_contact if isinstance(setback, Lost) and not setback.delivered else patience.busy
+        is_first = isinstance(setback, Lost) and not setback.delivered and not patience.has_answered
+        return patience.first_contact if is_first else patience.busy
 
     def _error(self, setback: Lost | Reply, after: float) -> Exception:
         if isinstance(setback, Lost):

@@ -61,7 +61,12 @@ def _standing(requests: Requests, package: "Package", outage: Outage, patience: 
     """Where to go on; None: it is there, such as where only the last answer was lost."""
     if (yield from is_stored(requests, package.ref, outage, patience)):
         return None
-    answer = yield from _asked(requests.upload_offset(package.ref), outage, patience)
+    return (yield from begun(requests, package.ref, outage, patience))
+
+
+def begun(requests: Requests, ref: str, outage: Outage, patience: Patience) -> Call[int]:
+    """Bytes of the package that an upload in parts has brought to the store; 0 where none was begun."""
+    answer = yield from _asked(requests.upload_offset(ref), outage, patience)
     return 0 if answer is None else _offset(answer)
 
 

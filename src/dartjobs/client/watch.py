@@ -1,6 +1,7 @@
 """Watching a job: every transition and every state, over lost connections, until it is over or the time is."""
 
 import json
+from collections.abc import Iterable
 from typing import Literal
 
 from dartjobs.client.effects import Emit, Json, Lost, Open, Read, Reply, Sleep, Stream
@@ -74,8 +75,7 @@ class Watch:
             yield Sleep(self._left(_POLL))
             return None
         silence = self._left(WATCH_SILENCE)
-        attempt, version = max(self._seen, default=(0, 0))
-        request = self._requests.watch(self._job_id, self._until, f"{attempt}.{version}", silence)
+        request = self._requests.watch(self._job_id, self._until, event_id(self._seen), silence)
         answer: Lost | Reply = yield Open(request)
         if is_setback(answer):
             yield from self._outage.pause(answer)
@@ -135,6 +135,12 @@ class Watch:
         state = _state(self._job) if self._job else "could not be looked at"
         msg = f"The time to wait is over ({self._timeout:.3g} s): {self._job_id} {state}."
         raise WaitTimeoutError(msg) from cause
+
+
+def event_id(seen: Iterable[tuple[int, int]]) -> str:
+    """What the server would call this place: `attempt.version` of each attempt, the latest first, like `2.1,1.3`."""
+    latest = dict(sorted(seen))
+    return ",".join(f"{attempt}.{latest[attempt]}" for attempt in sorted(latest, reverse=True)) or "0.0"
 
 
 def _state(job: Json) -> str:

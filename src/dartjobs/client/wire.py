@@ -19,6 +19,7 @@ def client_options(target: Target, timeout: float) -> dict[str, Any]:
     plain = target.url.startswith("http://")
     return {
         "timeout": httpx.Timeout(timeout),
+        "limits": httpx.Limits(max_connections=None),  # a program may watch any number of jobs at once
         "headers": {"user-agent": "dartjobs", **target.headers},
         "trust_env": not target.is_loopback,
         "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else tls_context(target),

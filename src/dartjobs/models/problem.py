@@ -64,6 +64,10 @@ class DartJobsError(Exception):
         )
 
 
+class FaultError(DartJobsError):
+    """The server failed."""
+
+
 class InvalidRequestError(DartJobsError):
     """The request is not valid."""
 

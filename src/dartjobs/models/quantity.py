@@ -85,7 +85,8 @@ def _duration_of_text(text: str) -> timedelta:
         msg = f"{text!r} is no duration: write it like 90s, 10m, 1h30m, 24h or 7d"
         raise ValueError(msg)
     parts = zip(match.groups(default="0"), _UNITS.values(), strict=True)
-    return timedelta(seconds=sum(float(part) * unit for part, unit in parts))
+    seconds = sum(float(part) * unit for part, unit in parts)
+    return timedelta(seconds=min(seconds, 2 * LONGEST_DURATION.total_seconds()))  # beyond it `timedelta` overflows
 
 
 @lru_cache(_KEPT)

@@ -111,6 +111,20 @@ def test_a_rate_is_kept_over_time() -> None:
     assert passed == 3 + int(9.9 * 2)
 
 
+async def test_a_fault_has_the_requests_id_and_is_counted(platform: Platform) -> None:
+    router = APIRouter()
+
+    @router.get("/broken", dependencies=[allow("jobs:read")])
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    async with client_of(platform, routers=[router]) as api:
+        answer = await api.get("/broken", headers={"x-request-id": "mine"})
+        assert (answer.status_code, answer.headers["x-request-id"]) == (500, "mine")
+        assert (answer.json()["code"], answer.json()["title"]) == ("internal", "The server failed.")
+        assert 'status="500"' in (await api.get("/metrics")).text
+
+
 async def test_metrics_name_routes_by_their_template(platform: Platform) -> None:
     async with client_of(platform) as api:
         await api.post(f"{NS}/jobs", json=SPEC)

@@ -99,6 +99,20 @@ def test_flags_go_over_the_file_field_by_field(tmp_path: Path) -> None:
     assert request.working_dir == str(tmp_path / "code")
 
 
+def test_a_date_in_a_file_is_a_text_as_in_json(tmp_path: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text("entrypoint: x\nannotations: {day: 2026-10-01, none: 2026-13-45}\n")
+    assert made(file=file).spec["annotations"] == {"day": "2026-10-01", "none": "2026-13-45"}
+
+
+@pytest.mark.parametrize("text", ["runtime_env: [pip]", "runtime_env: {working_dir: 5}", "runtime_env: x"])
+def test_a_runtime_env_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(f"entrypoint: x\n{text}\n")
+    with pytest.raises(InvalidRequestError, match="runtime_env is a mapping"):
+        made(file=file)
+
+
 def test_where_the_code_comes_from(tmp_path: Path) -> None:
     file = tmp_path / "job.yaml"
     file.write_text("entrypoint: x\n")

@@ -26,7 +26,9 @@ def test_the_data_dir_follows_the_xdg_convention() -> None:
     assert default_data_dir({}) == Path.home() / ".local/share/dartjobs"
 
 
-@pytest.mark.parametrize("url", ["localhost:7878", "ftp://host", "http://", "7878"])
+@pytest.mark.parametrize(
+    "url", ["localhost:7878", "ftp://host", "http://", "7878", "http://host:78x", "http://host:78789", "http://[::1"]
+)
 def test_a_wrong_url_is_told_before_anything_is_sent(url: str) -> None:
     with pytest.raises(InvalidRequestError, match="write it like http://127"):
         resolve(url, environ={})

@@ -1,5 +1,7 @@
 """What goes wrong on the way is told apart."""
 
+import os
+import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -108,6 +110,20 @@ def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again(server:
         server.restart()
         client.health()
     assert api.count("GET", "/healthz") == 2
+
+
+def test_a_program_may_have_very_many_open_files(server: Server) -> None:
+    """`select` knows none beyond the 1,024th."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4_096, hard), hard))
+    files = [os.open(os.devnull, os.O_RDONLY) for _ in range(1_100)]
+    try:
+        with Client(server.url) as client:
+            assert client.health() == client.health() == {"status": "ok"}
+    finally:
+        for one in files:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_proxy_of_the_environment_is_used_and_told_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:

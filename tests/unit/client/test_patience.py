@@ -69,6 +69,15 @@ def test_a_server_that_stays_away_after_a_short_return_is_told_anew() -> None:
     assert len(driver.warned) == 4
 
 
+def test_a_server_that_answered_once_is_no_wrong_address() -> None:
+    driver = Driver()
+    patience = driver.patience()
+    driver.run(send(GET, patience), [OK])
+    with pytest.raises(ConnectionFailedError):
+        driver.run(send(GET, patience), forever(REFUSED))
+    assert sum(driver.slept) == pytest.approx(10.0)
+
+
 @pytest.mark.parametrize("lost", [BROKEN, BUSY, Reply(502, {}, b"<html>"), Reply(504, {}, b"")])
 def test_a_server_that_took_a_request_is_asked_again_for_ten_seconds(lost: Answer) -> None:
     driver = Driver()

@@ -6,13 +6,19 @@ import pytest
 from dartjobs import Job, NotFoundError, WaitTimeoutError
 from dartjobs.client.effects import Lost, Reply
 from dartjobs.client.requests import Requests
-from dartjobs.client.watch import Until, Watch
+from dartjobs.client.watch import Until, Watch, event_id
 from dartjobs.models.reason import Reason
 from dartjobs.models.state import JobState, ResourceState
 from tests.fakes.api import FakeApi
 from tests.fakes.flows import BROKEN, JOB, REFUSED, Answer, Driver
 
 STREAM = Reply(200, {"content-type": "text/event-stream; charset=utf-8"})
+
+
+def test_the_place_of_a_stream_names_every_attempt() -> None:
+    """The server takes an earlier attempt that is not named as seen to its end."""
+    assert event_id([]) == "0.0"
+    assert event_id([(1, 1), (2, 1), (1, 3), (1, 2)]) == "2.1,1.3"
 
 
 class Told:

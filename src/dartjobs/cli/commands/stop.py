@@ -36,6 +36,9 @@ def command(
     from dartjobs.cli.awaiting import wait_for
     from dartjobs.cli.output import show_named_jobs
 
+    if timeout is not None and not wait:
+        msg = "--timeout says how long to wait: give --wait too."
+        raise click.UsageError(msg)
     with session() as server:
         filters = filters_of(given, server.target)
         matching = everything or is_given(filters)

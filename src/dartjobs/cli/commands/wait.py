@@ -9,6 +9,8 @@ from dartjobs.cli.options import connection_options, job_argument, output_option
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from dartjobs.client.effects import Json
+
 
 @click.command
 @job_argument(many=True)
@@ -23,6 +25,9 @@ def command(jobs: tuple[str, ...], timeout: "timedelta | None", form: str) -> No
     from dartjobs.cli.awaiting import exit_as, wait_for
     from dartjobs.cli.output import show_named_jobs
 
-    finished = wait_for(jobs, timeout)
-    show_named_jobs(finished, form, named=len(jobs))
+    finished: list[Json] = []
+    try:
+        wait_for(jobs, timeout, finished)
+    finally:
+        show_named_jobs(finished, form, named=len(jobs))
     exit_as(finished)

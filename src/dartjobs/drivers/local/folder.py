@@ -46,18 +46,23 @@ class Folder:
     @property
     def is_kept(self) -> bool:
         """Whether a keeper holds the lock: only the living do, so no process id has to be trusted."""
-        with self.locked() as mine:
-            return not mine
+        with self._flocked(fcntl.LOCK_SH) as free:  # those who only look are not in each other's way
+            return not free
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[bool]:
-        """Keep every keeper from starting; False if one lives."""
+        """Keep every keeper from starting; False if one lives, or somebody looks just now."""
+        with self._flocked(fcntl.LOCK_EX) as mine:
+            yield mine
+
+    @contextlib.contextmanager
+    def _flocked(self, kind: int) -> Iterator[bool]:
         with contextlib.ExitStack() as stack:
             mine = True
             with contextlib.suppress(FileNotFoundError):
                 lock = stack.enter_context((self.path / "lock").open("a"))
                 try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    fcntl.flock(lock, kind | fcntl.LOCK_NB)
                 except BlockingIOError:
                     mine = False
             yield mine

@@ -7,7 +7,7 @@ from dartjobs.models.state import JobState, ResourceState
 from tests.fakes.api import FakeApi
 from tests.fakes.polling import until
 from tests.fakes.server import Server
-from tests.unit.cli.conftest import Run, Start
+from tests.unit.cli.conftest import ABSENT, Run, Start
 
 
 def test_changes_of_state_go_to_stderr_and_the_job_to_stdout(api: FakeApi, run: Run) -> None:
@@ -66,6 +66,20 @@ def test_waiting_goes_on_over_a_server_that_is_killed(api: FakeApi, server: Serv
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out.decode()) == (9, f"{job_id}\n")
     assert "trying again" in err.decode()
+
+
+def test_a_wrong_name_is_told_before_the_others_are_waited_for(api: FakeApi, run: Run) -> None:
+    going = api.add().id
+    result = run("wait", going, ABSENT)
+    assert result.exit_code == 66
+    assert api.count("GET", "/watch") == 0
+
+
+def test_those_that_finished_are_shown_when_the_time_is_over(api: FakeApi, run: Run) -> None:
+    over, going = api.add().id, api.add().id
+    api.end(over)
+    result = run("wait", over, going, "--timeout", "0.2s", "-o", "name")
+    assert (result.exit_code, result.stdout) == (124, f"{over}\n")
 
 
 def test_ctrl_c_says_how_to_come_back(api: FakeApi, start: Start) -> None:

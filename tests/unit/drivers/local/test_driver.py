@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from dartjobs.core.world import UNREACHABLE, Observation
 from dartjobs.drivers.base import FinalDriverError, Held, Launch, TemporaryDriverError
 from dartjobs.drivers.local import plan
 from dartjobs.drivers.local.driver import LocalDriver
+from dartjobs.drivers.local.folder import Folder
 from dartjobs.drivers.local.keeper import TAG
 from dartjobs.drivers.local.settings import LocalSettings
 from dartjobs.models.job import Attempt
@@ -264,3 +266,13 @@ async def test_an_operator_may_give_less_than_the_machine_has(settings: LocalSet
     driver = LocalDriver(replace(settings, cpu=Decimal("1.5"), memory=2**30, gpu=1))
     assert (await driver.capacity()).total == Resources(Decimal("1.5"), 2**30, 1)
     await driver.close()
+
+
+def test_two_who_look_at_a_dead_keeper_both_see_that_it_is_dead(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    (tmp_path / "lock").touch()
+    with (tmp_path / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        assert not folder.is_kept
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert folder.is_kept
