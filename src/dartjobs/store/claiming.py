@@ -59,6 +59,8 @@ async def claim_many(conn: AsyncConnection, lease: Lease, attempt_ids: Sequence[
         wanted = await _admitted(conn, cluster, wanted)
     versions = await lock_attempts(conn, [row.id for row in wanted])
     taken = sorted((row for row in wanted if versions.get(row.id) == row.version), key=lambda row: row.id)
+    if not taken:
+        return []
     at = await now(conn)
     blind = 0.0 if cluster is None else cluster.blind_seconds
     values = values_of(_CLAIMED, at) | {"cluster": lease.name, "blind_at_entry": blind}

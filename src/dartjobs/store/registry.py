@@ -99,7 +99,10 @@ async def remove(conn: AsyncConnection, name: str, *, by: str) -> bool | None:
         if await _let_go(conn, Lease(name, lease.holder, lease.epoch), by=by):
             return False
     elif lease is not None and lease.expires_at > at:
-        msg = f"The Sync Service of cluster {name} ({lease.holder}) runs, and would register it again: stop it first."
+        msg = (
+            f"The Sync Service of cluster {name} ({lease.holder}) would register it again: stop it first. Its lease "
+            f"ends at {lease.expires_at:%H:%M:%S} UTC, unless it is prolonged."
+        )
         raise ClusterInUseError(msg)
     await _check_empty(conn, name, is_lost=row.lost_at is not None)
     if lease is not None:
@@ -131,13 +134,12 @@ async def _check_empty(conn: AsyncConnection, name: str, *, is_lost: bool) -> No
 
 
 async def _let_go(conn: AsyncConnection, lease: Lease, *, by: str) -> int:
-    """End, unseen, what is over on a lost cluster; answers how many there were."""
+    """End, unseen, what is over on a lost cluster; answers how many were ended."""
     over = attempts.c.job_state.in_([state.value for state in FINAL])
     mine = (attempts.c.cluster == lease.name) & (attempts.c.resource_state == ResourceState.TERMINATING.value)
     ids = list(await conn.scalars(select(attempts.c.id).where(mine, over).order_by(attempts.c.id).limit(_AT_ONCE)))
     changes = [_unseen(one) for one in (await load_many(conn, ids)).values() if isinstance(one, Loaded)]
-    await record_changes(conn, lease, changes, actor=by)
-    return len(changes)
+    return (await record_changes(conn, lease, changes, actor=by)).count(None)
 
 
 def _unseen(loaded: Loaded) -> Recorded:
