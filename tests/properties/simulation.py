@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,9 +20,10 @@ from dartjobs.controller.queued import Queue
 from dartjobs.core.choosing import choose
 from dartjobs.core.policy import Policy
 from dartjobs.drivers.base import DriverError
-from dartjobs.models.problem import NotRunningError, UnavailableError
+from dartjobs.models.cluster import Limits, Settings
+from dartjobs.models.problem import ClusterInUseError, NotRunningError, UnavailableError
 from dartjobs.models.spec import JobSpec
-from dartjobs.store import attempts, clusters, evidence, jobs, leases, lost, placement, tables, wakeups
+from dartjobs.store import attempts, clusters, evidence, jobs, leases, lost, placement, registry, tables, wakeups
 from dartjobs.store.clusters import Registration
 from dartjobs.store.database import Database, StaleError
 from dartjobs.store.leases import Lease
@@ -199,6 +200,30 @@ class Simulation:
         """An operator lets it come back."""
         await self.platform.database.write(partial(lost.readmit, name=CLUSTER, by="olga"))
 
+    async def cordon(self, *, schedulable: bool) -> None:
+        """An operator lets the cluster take no new jobs, or takes that back."""
+        change = partial(clusters.set_schedulable, name=CLUSTER, schedulable=schedulable, by="olga")
+        await self.platform.database.write(change)
+
+    async def limit(self, most: int | None) -> None:
+        """An operator says how many attempts the cluster may hold at once."""
+        settings = Settings(limits=Limits(jobs=most))
+        await self.platform.database.write(
+            partial(registry.add, name=CLUSTER, settings=settings, by="olga", replace=True)
+        )
+
+    async def drain(self) -> list[str]:
+        """An operator empties the cluster; answers the jobs that are sent back."""
+        await self.cordon(schedulable=False)
+        send = partial(registry.send_back, name=CLUSTER, by="olga", reason="", limit=9)
+        return (await self.platform.database.write(send)).job_ids
+
+    async def remove(self) -> None:
+        """An operator forgets the cluster, where that is not refused."""
+        with suppress(ClusterInUseError):
+            while await self.platform.database.write(partial(registry.remove, name=CLUSTER, by="olga")) is False:
+                pass
+
     async def deliver(self, report: Report) -> None:
         """As the gateway takes a report."""
         database = self.platform.database
@@ -219,6 +244,8 @@ class Simulation:
         for service in (*self.services, self.controller):
             await self.go_on(service)
         await self.readmit()
+        await self.cordon(schedulable=True)
+        await self.limit(None)
         self.clock.now += LEASE
         await self.take_lease(self.services[0])
         for _ in range(rounds):
@@ -279,9 +306,20 @@ class Simulation:
             raise error
 
 
+_READ = (
+    tables.jobs,
+    tables.attempts,
+    tables.transitions,
+    tables.wakeups,
+    tables.evidence,
+    tables.leases,
+    tables.clusters,
+)
+
+
 async def _read_all(conn: AsyncConnection) -> Facts:
     rows = {}
-    for table in (tables.jobs, tables.attempts, tables.transitions, tables.wakeups, tables.evidence, tables.leases):
+    for table in _READ:
         statement = select(table).order_by(*table.primary_key.columns)
         rows[table.name] = [dict(row._mapping) for row in await conn.execute(statement)]
     return Facts(rows)

@@ -40,6 +40,7 @@ PLACES = st.integers(0, 99)
 WORK = ["look", "look", "look", "claim", "answer", "sweep", "crash"]
 MEANWHILE = ["stop", "stop", "requeue", "give up", "takeover", "takeover"]
 CHANGES = ["forgets", "starts", "ends", "ends", "fails", "dies", "replaced", "broken", "silent", "deleted", "network"]
+_HELD = {ResourceState.CREATING.value, ResourceState.READY.value, ResourceState.TERMINATING.value}
 _FINAL = {state.value for state in JobState if state.is_final}
 
 
@@ -59,6 +60,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.finished: dict[str, object] = {}
         self.stopped: dict[str, int] = {}
         self.requeues: Counter[str] = Counter()
+        self.cluster: dict[str, Any] = {"schedulable": 1, "settings": None}
+        self.claims = self.held = 0
         self.faulty = Faulty()
         logging.getLogger("dartjobs").addHandler(self.faulty)
 
@@ -95,6 +98,18 @@ class StoreMachine(RuleBasedStateMachine):
                 self.do(self.sim.declare_lost())
             case _:
                 self.do(self.sim.readmit())
+
+    @rule(act=st.sampled_from(["cordon", "uncordon", "limit", "limit", "no limit", "drain", "remove"]))
+    def operate(self, act: str) -> None:
+        match act:
+            case "cordon" | "uncordon":
+                self.do(self.sim.cordon(schedulable=act == "uncordon"))
+            case "drain":
+                self.requeues.update(self.do(self.sim.drain()))
+            case "remove":
+                self.do(self.sim.remove())
+            case _:
+                self.do(self.sim.limit(1 if act == "limit" else None))
 
     # Time and processes
 
@@ -207,6 +222,7 @@ class StoreMachine(RuleBasedStateMachine):
         facts: Facts = self.do(self.sim.facts())
         attempts = {row["id"]: row for row in facts.of(tables.attempts)}
         self.check_writers(facts)
+        self.check_cluster(facts)
         for attempt_id, row in attempts.items():
             self.check_attempt(row, [one for one in facts.of(tables.transitions) if one["attempt_id"] == attempt_id])
         assert self.before.keys() <= attempts.keys()
@@ -223,6 +239,20 @@ class StoreMachine(RuleBasedStateMachine):
             old = self.before.get(move["attempt_id"])
             if move["actor"].startswith("sync") and move["version"] > (old["version"] if old else 0):
                 assert move["actor"] == holders[CLUSTER], "a write after the lease was lost"
+
+    def check_cluster(self, facts: Facts) -> None:
+        """Nothing was claimed past a cordon or a limit, and nothing lives on a cluster that was forgotten."""
+        held = [row for row in facts.of(tables.attempts) if row["resource_state"] in _HELD]
+        claims = sum(move["reason"] == Reason.CLAIMED for move in facts.of(tables.transitions))
+        found = facts.of(tables.clusters)
+        row: dict[str, Any] = found[0] if found else {"schedulable": 0, "settings": None}
+        assert found or not held
+        if not row["schedulable"] and not self.cluster["schedulable"]:
+            assert claims == self.claims
+        if row["settings"] is not None and row["settings"] == self.cluster["settings"]:
+            most = row["settings"]["limits"]["jobs"]
+            assert most is None or len(held) <= max(most, self.held)
+        self.cluster, self.claims, self.held = row, claims, len(held)
 
     def check_attempt(self, row: dict[str, Any], moves: list[dict[str, Any]]) -> None:
         pair = INITIAL
