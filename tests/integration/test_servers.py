@@ -46,6 +46,7 @@ def test_a_database_that_is_not_migrated_is_told_with_the_command_that_does_it(i
         ({"DARTJOBS_BUS_URL": "smoke:"}, ("server", "controller"), "DARTJOBS_BUS_URL=smoke:"),
         ({"DARTJOBS_SECRET_FILE": None}, ("server", "gateway", "--port", "0"), "openssl rand -hex 32"),
         ({"DARTJOBS_LOCAL_DATA_DIR": None}, ("server", "sync"), "--data-dir"),
+        ({}, ("server", "sync", "--driver", "kuberay"), "no credentials for Kubernetes"),
         ({"DARTJOBS_API_PORT": "many"}, ("server", "api"), "DARTJOBS_API_PORT"),
         ({}, ("server", "api", "--host", "0.0.0.0"), "--allow-unauthenticated"),  # noqa: S104 - refused
     ],

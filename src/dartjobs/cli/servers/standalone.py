@@ -135,19 +135,20 @@ def kuberay_driver() -> MakeDriver:
     Raises:
         ConfigurationError: it is not configured as it should be.
     """
+    from dartjobs.drivers.kuberay.credentials import credentials
     from dartjobs.drivers.kuberay.driver import KubeRayDriver
+    from dartjobs.drivers.kuberay.profiles import DEFAULT, read_profiles
     from dartjobs.drivers.kuberay.settings import KubeRaySettings
 
     settings = read(KubeRaySettings)
-
-    def make(installation: str, secret: bytes) -> Driver:
-        try:
-            return KubeRayDriver(settings, installation=installation, secret=secret)
-        except (DriverError, OSError, ValueError) as error:
-            msg = f"The KubeRay driver cannot start: {error}"
-            raise ConfigurationError(msg) from error
-
-    return make
+    try:
+        found = credentials(settings.kubeconfig, settings.context)
+        profile = read_profiles(settings.profiles_file)[DEFAULT]
+    except (DriverError, OSError, ValueError) as error:
+        raise ConfigurationError(str(error)) from error
+    return lambda installation, secret: KubeRayDriver(
+        settings, found, profile, installation=installation, secret=secret
+    )
 
 
 async def _serve(app: FastAPI, listener: socket.socket, parts: Parts, on_ready: OnReady) -> None:

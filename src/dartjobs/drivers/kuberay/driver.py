@@ -11,10 +11,10 @@ from dartjobs.drivers.base import DriverError, HeadChangedError, Held, Launch, S
 from dartjobs.drivers.kuberay import names
 from dartjobs.drivers.kuberay.building import Builder
 from dartjobs.drivers.kuberay.client import Client
-from dartjobs.drivers.kuberay.credentials import credentials
+from dartjobs.drivers.kuberay.credentials import Credentials
 from dartjobs.drivers.kuberay.dashboards import Dashboards
 from dartjobs.drivers.kuberay.pods import RUNNER_PATH
-from dartjobs.drivers.kuberay.profiles import DEFAULT, read_profiles
+from dartjobs.drivers.kuberay.profiles import Profile
 from dartjobs.drivers.kuberay.reading import allocatable, head_of, observation
 from dartjobs.drivers.kuberay.settings import KubeRaySettings
 from dartjobs.drivers.kuberay.shapes import Node, Thing
@@ -37,24 +37,18 @@ class KubeRayDriver:
     def __init__(
         self,
         settings: KubeRaySettings,
+        found: Credentials,
+        profile: Profile,
         *,
         installation: str,
         secret: bytes,
         relist_seconds: float = _RELIST_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Reads the credentials and profiles.
-
-        Raises:
-            FinalDriverError: credentials cannot be read.
-            OSError: the profiles cannot be read.
-            ValueError: they are not what they should be.
-        """
-        found, profiles = credentials(settings.kubeconfig, settings.context), read_profiles(settings.profiles_file)
         self._settings = settings
         self._client = Client(found)
         self._view = ClusterView(self._client, settings.namespace, installation, relist_seconds)
-        self._builder = Builder(self._client, settings, profiles[DEFAULT], installation=installation, secret=secret)
+        self._builder = Builder(self._client, settings, profile, installation=installation, secret=secret)
         self._dashboards = Dashboards(self._client.server, found, settings, installation=installation, secret=secret)
         self._clock = clock
         self._capacity: tuple[float, Capacity] | None = None

@@ -8,7 +8,9 @@ import pytest
 
 from dartjobs.core.world import UNREACHABLE, Observation
 from dartjobs.drivers.base import FinalDriverError, HeadChangedError, Launch, Submission, TemporaryDriverError
+from dartjobs.drivers.kuberay.credentials import credentials
 from dartjobs.drivers.kuberay.driver import KubeRayDriver
+from dartjobs.drivers.kuberay.profiles import Profile
 from dartjobs.drivers.kuberay.settings import KubeRaySettings
 from dartjobs.models.job import Attempt, SubmitIntent
 from dartjobs.models.spec import JobSpec
@@ -34,7 +36,8 @@ def kube() -> Iterator[FakeKube]:
 @pytest.fixture
 async def driver(kube: FakeKube, tmp_path: Path) -> AsyncIterator[KubeRayDriver]:
     settings = KubeRaySettings(kubeconfig=kube.kubeconfig(tmp_path / "kubeconfig"), namespace="jobs")
-    one = KubeRayDriver(settings, installation="home", secret=b"secret", clock=lambda: 0.0)
+    found = credentials(settings.kubeconfig, None)
+    one = KubeRayDriver(settings, found, Profile(), installation="home", secret=b"secret", clock=lambda: 0.0)
     yield one
     await one.close()
 
