@@ -58,10 +58,12 @@ class Head:
         return Submission(self.attempt.model_copy(update={"submit_intent": intent}), spec, "team", intent)
 
 
-async def bring_up(driver: Driver, gateway_url: str, spec: JobSpec = SPEC) -> Head:
+async def bring_up(driver: Driver, gateway_url: str, spec: JobSpec = SPEC, seconds: float = 60.0) -> Head:
     attempt = new_attempt()
     await driver.create(Launch(attempt, spec, TOKEN, gateway_url))
-    seen = await eventually(lambda: driver.observe(attempt, ask_ray=False), lambda one: one.head_answers or one.failure)
+    seen = await eventually(
+        lambda: driver.observe(attempt, ask_ray=False), lambda one: one.head_answers or one.failure, seconds
+    )
     assert seen.failure is None, seen.failure
     return Head(attempt, seen, spec)
 
@@ -83,6 +85,13 @@ async def until_status(driver: Driver, submission: Submission, *wanted: RayJobSt
 
 class DriverSuite:
     """A subclass gives the fixtures `driver`, `gateway_url` and `head`; tests with `head` leave it as it is."""
+
+    spec = SPEC
+    """What is brought up beside `head`."""
+
+    async def born(self, driver: Driver, attempt: Attempt) -> Observation:
+        """What is seen of a Ray cluster that was just created, once a head that dies is not replaced any more."""
+        return await driver.observe(attempt, ask_ray=False)
 
     async def test_it_is_the_same_cluster_each_time(self, driver: Driver) -> None:
         assert await driver.identity() == await driver.identity() != ""
@@ -152,9 +161,9 @@ class DriverSuite:
         await driver.stop_driver(submission.attempt)
 
     async def test_a_killed_head_stays_dead(self, driver: Driver, gateway_url: str) -> None:
-        launch = Launch(new_attempt(), SPEC, TOKEN, gateway_url)
+        launch = Launch(new_attempt(), self.spec, TOKEN, gateway_url)
         await driver.create(launch)
-        born = await driver.observe(launch.attempt, ask_ray=False)
+        born = await self.born(driver, launch.attempt)
         submission = Head(launch.attempt, born, SPEC).submission(SPEC)
         other = submission.intent.model_copy(update={"head_uid": "another"})
         await driver.kill_head(launch.attempt.model_copy(update={"submit_intent": other}))

@@ -28,7 +28,8 @@ class Fault(Enum):
 class FakeGateway:
     """Its fields are what it was told; `wait_for` waits for a condition on them."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._host = host
         self.log = bytearray()
         self.pushes: list[tuple[int, int]] = []
         """Offset and size of each."""
@@ -57,11 +58,11 @@ class FakeGateway:
     @property
     def url(self) -> str:
         """The same after `close` and `open`."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{self._host}:{self._port}"
 
     def open(self) -> None:
         """Listen (again)."""
-        self._server: _Server | None = _Server(("127.0.0.1", self._port), _Handler)
+        self._server: _Server | None = _Server((self._host, self._port), _Handler)
         self._server.gateway = self
         self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

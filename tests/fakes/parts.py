@@ -115,9 +115,12 @@ class Installation:
         port = free_port()
         return self.part("server", "api", "--port", str(port), name="api", port=port)
 
-    def gateway(self) -> Part:
+    def gateway(self, host: str = "127.0.0.1") -> Part:
+        """It listens where runners reach it: `DARTJOBS_SYNC_GATEWAY_URL` must say the same."""
         port = self.gateway_port
-        return self.part("server", "gateway", "--port", str(port), name="gateway", port=port)
+        part = self.part("server", "gateway", "--host", host, "--port", str(port), name="gateway", port=port)
+        part.url = f"http://{host}:{port}"
+        return part
 
     def upgrade(self) -> None:
         subprocess.run([*DARTJOBS, "db", "upgrade"], env=self.environment, check=True, capture_output=True)

@@ -1,0 +1,158 @@
+"""The conformance suite on real Kubernetes and KubeRay: one head for the whole module."""
+
+import io
+import json
+from collections.abc import AsyncIterator, Iterator
+from hashlib import sha256
+from zipfile import ZipFile
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from dartjobs.core.world import Observation, RayJobStatus
+from dartjobs.drivers.base import Driver, Launch
+from dartjobs.drivers.kuberay import names
+from dartjobs.drivers.kuberay.credentials import credentials
+from dartjobs.models.job import Attempt
+from dartjobs.models.reason import Reason
+from dartjobs.models.spec import HeadGroup, JobSpec
+from tests.cluster.real import Cluster, kubectl, the_cluster
+from tests.conformance.driver import DriverSuite, Head, bring_up, new_attempt, take_down, until_status
+from tests.fakes.gateway import TOKEN, FakeGateway
+from tests.fakes.polling import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+PATIENCE = 240.0
+HEAD = HeadGroup.model_validate({"cpu": "500m", "memory": "2Gi"})
+SPEC = JobSpec(entrypoint="true", head=HEAD)
+CODE = "import os, ray\nray.init()\nprint('uid', ray.get(ray.remote(lambda: 7).remote()), os.environ['COLOUR'])\n"
+
+
+@pytest.fixture(scope="module")
+def gateway(cluster: Cluster) -> Iterator[FakeGateway]:
+    with FakeGateway(cluster.bridge) as fake:
+        yield fake
+
+
+@pytest.fixture(autouse=True)
+def _forgets(gateway: FakeGateway) -> None:
+    gateway.starts.clear()
+    gateway.exits.clear()
+    gateway.log.clear()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def driver(cluster: Cluster) -> AsyncIterator[Driver]:
+    one = cluster.driver()
+    yield one
+    await one.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def head(driver: Driver, gateway: FakeGateway, cluster: Cluster) -> AsyncIterator[Head]:
+    up = await bring_up(driver, gateway.url, SPEC, PATIENCE)
+    yield up
+    await take_down(driver, up.attempt)
+    assert left(cluster, up.attempt.id) == []
+
+
+@pytest.fixture
+def gateway_url(gateway: FakeGateway) -> str:
+    return gateway.url
+
+
+def left(cluster: Cluster, attempt_id: str) -> list[str]:
+    """Everything in the cluster that has the attempt's label, or KubeRay's of its RayCluster."""
+    kinds = "rayclusters,pods,services,secrets,configmaps,networkpolicies,serviceaccounts,roles,rolebindings"
+    found = []
+    for label in (names.ATTEMPT, names.RAY_CLUSTER):
+        found += kubectl(cluster, "get", kinds, f"--selector={label}={attempt_id}", "--output=name").split()
+    return found
+
+
+def conditions(cluster: Cluster, attempt: Attempt) -> set[str]:
+    """Those of its RayCluster that hold."""
+    found = json.loads(kubectl(cluster, "get", "raycluster", attempt.id, "--output=json"))
+    every = found.get("status", {}).get("conditions", [])
+    return {one["type"] for one in every if one["status"] == "True"}
+
+
+class TestKubeRayDriver(DriverSuite):
+    spec = SPEC
+
+    async def born(self, driver: Driver, attempt: Attempt) -> Observation:
+        """KubeRay replaces a head until all pods were ready once."""
+
+        async def provisioned() -> bool:
+            return "RayClusterProvisioned" in conditions(the_cluster(), attempt)
+
+        await eventually(provisioned, lambda is_so: is_so, PATIENCE)
+        return await driver.observe(attempt, ask_ray=False)
+
+
+async def test_every_object_of_a_ray_cluster_is_there_and_ours(head: Head, cluster: Cluster) -> None:
+    held = left(cluster, head.attempt.id)
+    kinds = {one.partition("/")[0] for one in held}
+    assert {"raycluster.ray.io", "pod", "service", "secret", "configmap", "networkpolicy.networking.k8s.io"} <= kinds
+
+
+async def test_code_runs_unmodified_with_its_package(driver: Driver, head: Head, gateway: FakeGateway) -> None:
+    buffer = io.BytesIO()
+    with ZipFile(buffer, "w") as package:
+        package.writestr("say.py", CODE)
+    data = buffer.getvalue()
+    ref = f"sha256:{sha256(data).hexdigest()}"
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield data
+
+    await driver.put_package(head.attempt, ref, chunks(), len(data))
+    environment = {"working_dir": ref, "env_vars": {"COLOUR": "green"}}
+    submission = head.submission(
+        JobSpec.model_validate({"entrypoint": ["python", "say.py"], "runtime_env": environment})
+    )
+    await driver.submit(submission)
+    await until_status(driver, submission, RayJobStatus.SUCCEEDED, RayJobStatus.FAILED)
+    gateway.wait_for(lambda: gateway.exits)
+    assert "uid 7 green" in gateway.log.decode().splitlines()
+    assert gateway.exits[0]["code"] == 0
+    assert gateway.starts[0]["head_uid"] == head.seen.head_uid
+
+
+async def test_nobody_without_the_token_can_use_the_head(head: Head, cluster: Cluster) -> None:
+    found = credentials(cluster.kubeconfig, None)
+    service = f"{names.head_service(head.attempt.id)}:dashboard"
+    url = f"{found.server}{names.SERVICES.path('default', service)}/proxy/api/jobs/"
+    async with httpx.AsyncClient(verify=found.verify, auth=found.auth, trust_env=False) as client:
+        answer = await client.post(url, json={"entrypoint": "id"})
+    assert answer.status_code == httpx.codes.UNAUTHORIZED
+
+
+async def test_an_image_that_is_not_there_fails_in_the_pods_own_words(
+    driver: Driver, cluster: Cluster, gateway_url: str
+) -> None:
+    attempt = new_attempt()
+    wrong = cluster.driver("localhost/no-such-image:1")
+    await wrong.create(Launch(attempt, SPEC, TOKEN, gateway_url))
+    seen = await eventually(lambda: driver.observe(attempt, ask_ray=False), lambda one: one.failure, PATIENCE)
+    await wrong.close()
+    assert seen.failure is not None
+    assert seen.failure.reason is Reason.IMAGE_FAILED
+    assert "no-such-image" in seen.failure.message
+    await take_down(driver, attempt)
+    assert left(cluster, attempt.id) == []
+
+
+async def test_a_head_without_room_fails_with_the_schedulers_words(
+    driver: Driver, cluster: Cluster, gateway_url: str
+) -> None:
+    attempt = new_attempt()
+    huge = JobSpec(entrypoint="true", head=HeadGroup.model_validate({"cpu": 1_000, "memory": "2Gi"}))
+    await driver.create(Launch(attempt, huge, TOKEN, gateway_url))
+    seen = await eventually(lambda: driver.observe(attempt, ask_ray=False), lambda one: one.failure, PATIENCE)
+    assert seen.failure is not None
+    assert seen.failure.reason is Reason.NO_ROOM
+    assert "Insufficient cpu" in seen.failure.message
+    await take_down(driver, attempt)
+    assert left(cluster, attempt.id) == []
