@@ -99,7 +99,7 @@ class StoreMachine(RuleBasedStateMachine):
             case _:
                 self.do(self.sim.readmit())
 
-    @rule(act=st.sampled_from(["cordon", "uncordon", "limit", "limit", "no limit", "drain", "remove"]))
+    @rule(act=st.sampled_from(["cordon", "uncordon", "limit", "limit", "no limit", "drain", "remove", "burn down"]))
     def operate(self, act: str) -> None:
         match act:
             case "cordon" | "uncordon":
@@ -107,6 +107,11 @@ class StoreMachine(RuleBasedStateMachine):
             case "drain":
                 self.requeues.update(self.do(self.sim.drain()))
             case "remove":
+                self.sim.clock.now += 2 * LEASE
+                self.do(self.sim.remove())
+            case "burn down":
+                self.do(self.sim.declare_lost())
+                self.control(None, 0)
                 self.do(self.sim.remove())
             case _:
                 self.do(self.sim.limit(1 if act == "limit" else None))
@@ -166,7 +171,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.nothing_is_wrong()
         if meanwhile == "takeover":
             self.take_lease(1 - self.sim.services.index(service), late=True)
-            self.serve(0, 2, starts=True)
+            if self.up():  # a lost cluster's lease is nobody's
+                self.serve(0, 2, starts=True)
         else:
             self.ask(place, meanwhile)
         self.nothing_is_wrong()

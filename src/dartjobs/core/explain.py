@@ -92,6 +92,16 @@ def wish_of(job: Job) -> Queued:
     return replace(queueing.wish(job.spec, job.namespace, attempt.avoid), attempt_id=attempt.id, since=since)
 
 
+_OF_THE_OPERATOR = {
+    Refusal.SELECTOR,
+    Refusal.NAMESPACE,
+    Refusal.CORDONED,
+    Refusal.UNREACHABLE,
+    Refusal.LOST,
+}
+"""Where it does not help to ask for less."""
+
+
 def _summary(job: Job, around: Surroundings, own: Cluster | None) -> str:
     attempt = job.attempt
     if own is not None and own.state is ClusterState.UNREACHABLE and attempt.terminated_at is None:
@@ -112,9 +122,12 @@ def _advice(job: Job, verdicts: Sequence[ClusterVerdict]) -> str:
     attempt = job.attempt
     if attempt.job_state.is_final:
         return attempt.advice
-    if attempt.resource_state is _R.QUEUED and verdicts and not any(one.fits for one in verdicts):
-        return "Wait, ask for less (`--cpu`, `--memory`, `--gpu`, fewer workers), or raise `--priority`."
-    return ""
+    refusals = {one.refusal for one in verdicts}
+    if attempt.resource_state is not _R.QUEUED or not verdicts or None in refusals:
+        return ""
+    if refusals <= _OF_THE_OPERATOR:
+        return "Ask your operator: no cluster takes this job as they are set up now."
+    return "Wait, ask for less (`--cpu`, `--memory`, `--gpu`, fewer workers), or raise `--priority`."
 
 
 def _next(job: Job, around: Surroundings, policy: Policy, own: Cluster | None) -> str:

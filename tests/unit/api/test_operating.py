@@ -212,8 +212,17 @@ async def test_an_explanation_names_the_refusal_of_each_cluster(platform: Platfo
     }
     words = {one["name"]: one["detail"] for one in shown["clusters"]}
     assert words["full"] == "It holds 1 jobs, as many as it may."
+    assert "ask for less" in shown["advice"]
     assert words["little"] == "It may hold no more than 500m CPU."
     assert words["labelled"] == "It lacks the labels zone=a."
+
+
+async def test_where_asking_for_less_does_not_help_the_operator_is_named(api: httpx.AsyncClient) -> None:
+    await api.put("/api/v1/clusters/closed", json={"namespaces": ["other"]})
+    job = (await api.post(f"{NS}/jobs", json=SPEC)).json()
+    shown = (await api.get(f"{NS}/jobs/{job['id']}/explain")).json()
+    assert shown["advice"].startswith("Ask your operator")
+    assert "closed takes no jobs of namespace team" in shown["summary"]
 
 
 @pytest.mark.parametrize(
