@@ -118,7 +118,7 @@ class FakeKube:
         body = json.loads(await request.body() or b"{}")
         if method == "POST":
             self.bodies.append(body)
-            return await self._create(path, body)
+            return await self._create(path, body, dry_run="dryRun" in request.query_params)
         if method == "DELETE":
             self.bodies.append(body)
             return await self._delete(path, body)
@@ -146,8 +146,10 @@ class FakeKube:
         while True:
             yield _line(await queue.get())
 
-    async def _create(self, path: str, body: Object) -> Response:
+    async def _create(self, path: str, body: Object, *, dry_run: bool) -> Response:
         name = body["metadata"]["name"]
+        if dry_run:
+            return JSONResponse(body, 201)
         if f"{path}/{name}" in self.objects:
             return status(409, f'"{name}" already exists')
         return JSONResponse(await self._put(f"{path}/{name}", body), 201)

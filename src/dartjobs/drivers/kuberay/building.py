@@ -4,8 +4,8 @@ from typing import Any
 
 from dartjobs.drivers.base import FinalDriverError, Launch, TemporaryDriverError
 from dartjobs.drivers.kuberay import names
-from dartjobs.drivers.kuberay.client import Client, ForbiddenError, TakenError
-from dartjobs.drivers.kuberay.manifests import manifests
+from dartjobs.drivers.kuberay.client import Client, ForbiddenError, NotThereError, TakenError, is_about_quota
+from dartjobs.drivers.kuberay.manifests import manifests, sample
 from dartjobs.drivers.kuberay.names import Kind, Manifest
 from dartjobs.drivers.kuberay.profiles import Profile
 from dartjobs.drivers.kuberay.settings import KubeRaySettings
@@ -34,6 +34,25 @@ class Builder:
             ray_token=names.ray_token(self._secret, self._installation, launch.attempt.id),
             runner=self._runner,
         )
+
+    async def check(self) -> None:
+        """See that the API server would take a RayCluster of ours, whole: an older CRD does not know all fields.
+
+        Raises:
+            TemporaryDriverError: it would not; says why. No job can run here until that is mended.
+        """
+        kind, body = sample(self._settings, self._profile, self._installation)
+        try:
+            await self._client.create(kind, self._namespace, body, dry_run=True)
+        except NotThereError as error:
+            msg = f"RayClusters cannot be made in {self._namespace}: {error}. Is KubeRay installed?"
+            raise TemporaryDriverError(msg) from error
+        except FinalDriverError as error:
+            msg = f"KubeRay's RayCluster is not as this driver needs it (KubeRay 1.6 or later will do): {error}"
+            raise TemporaryDriverError(msg) from error
+        except ForbiddenError as error:
+            if not is_about_quota(error):
+                raise
 
     async def create(self, launch: Launch) -> None:
         """Create every object, or adopt what an earlier call made.

@@ -156,6 +156,11 @@ def error_of(answer: httpx.Response) -> DriverError:
     return TemporaryDriverError(f"the API server answered {code}: {words}")
 
 
+def is_about_quota(error: ForbiddenError) -> bool:
+    """Whether a ResourceQuota was in the way, and not our Role."""
+    return "exceeded quota" in str(error)
+
+
 def _retry_after(answer: httpx.Response) -> float:
     """Seconds; one where it does not say."""
     try:

@@ -58,9 +58,14 @@ class KubeRayDriver:
         return (await self._client.read("/api/v1/namespaces/kube-system", Thing)).metadata.uid
 
     async def capacity(self) -> Capacity:
-        """What the nodes that take pods can give in all; read every half a minute."""
+        """What the nodes that take pods can give in all; read every half a minute.
+
+        Raises:
+            TemporaryDriverError: the cluster cannot be seen, or would not take a RayCluster; it has no room until then.
+        """
         now = self._clock()
         if self._capacity is None or now - self._capacity[0] > _CAPACITY_SECONDS:
+            await self._builder.check()
             nodes = await self._client.list("/api/v1/nodes", Node)
             self._capacity = now, Capacity(allocatable(nodes.items), self._settings.elastic)
         return self._capacity[1]

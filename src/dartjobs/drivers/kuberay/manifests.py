@@ -17,10 +17,11 @@ from dartjobs.drivers.kuberay.pods import (
 )
 from dartjobs.drivers.kuberay.profiles import Profile
 from dartjobs.drivers.kuberay.settings import KubeRaySettings
-from dartjobs.models.spec import NodeResources, WorkerGroup
+from dartjobs.models.spec import JobSpec, NodeResources, WorkerGroup
 
 _AUTOSCALER = {"cpu": "500m", "memory": "512Mi"}
 _IDLE_SECONDS = 60
+_SAMPLE = "dartjobs-sample"
 
 
 def manifests(
@@ -36,9 +37,8 @@ def manifests(
         ray_token: what the head wants to hear from its callers.
         runner: the runner's text.
     """
-    name = names.cluster_name(launch.attempt.id)
     labels = names.labels(installation, launch.attempt.id, launch.attempt.job_id)
-    metadata = {"name": name, "namespace": settings.namespace, "labels": labels}
+    metadata = _metadata(names.cluster_name(launch.attempt.id), settings, labels)
     guards = []
     if settings.network_policy:
         guards.append(Manifest(names.NETWORK_POLICIES, _network_policy(metadata, settings)))
@@ -48,8 +48,19 @@ def manifests(
         Manifest(names.CONFIG_MAPS, _config_map(metadata, runner)),
         *guards,
         Manifest(names.SECRETS, _secret(metadata, {"auth_token": ray_token, TOKEN_KEY: launch.token})),
-        Manifest(names.RAY_CLUSTERS, _ray_cluster(metadata, launch, settings, profile)),
+        Manifest(names.RAY_CLUSTERS, _ray_cluster(metadata, launch.spec, launch.gateway_url, settings, profile)),
     ]
+
+
+def sample(settings: KubeRaySettings, profile: Profile, installation: str) -> Manifest:
+    """A RayCluster with every field that we ever use: whether an API server takes it says whether its CRD will do."""
+    metadata = _metadata(_SAMPLE, settings, names.labels(installation, _SAMPLE, _SAMPLE))
+    spec = JobSpec(entrypoint="true", workers=[WorkerGroup(min_replicas=0)])
+    return Manifest(names.RAY_CLUSTERS, _ray_cluster(metadata, spec, "http://gateway", settings, profile))
+
+
+def _metadata(name: str, settings: KubeRaySettings, labels: dict[str, str]) -> dict[str, Any]:
+    return {"name": name, "namespace": settings.namespace, "labels": labels}
 
 
 def _config_map(metadata: dict[str, Any], runner: str) -> dict[str, Any]:
@@ -93,11 +104,10 @@ def _security_group_policy(metadata: dict[str, Any], settings: KubeRaySettings) 
 
 
 def _ray_cluster(
-    metadata: dict[str, Any], launch: Launch, settings: KubeRaySettings, profile: Profile
+    metadata: dict[str, Any], spec: JobSpec, gateway_url: str, settings: KubeRaySettings, profile: Profile
 ) -> dict[str, Any]:
-    spec = launch.spec
     scales = any(group.min_replicas != group.max_replicas for group in spec.workers)
-    head = head_template(_pod(metadata, spec.head, settings, profile), launch.gateway_url, calls_the_api=scales)
+    head = head_template(_pod(metadata, spec.head, settings, profile), gateway_url, calls_the_api=scales)
     groups = [_worker_group(metadata, group, settings, profile) for group in spec.workers]
     body: dict[str, Any] = {
         "rayVersion": settings.ray_version,

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from dartjobs.core.queueing import Capacity, Resources
 from dartjobs.core.world import UNREACHABLE, Observation
 from dartjobs.drivers.base import FinalDriverError, HeadChangedError, Launch, Submission, TemporaryDriverError
 from dartjobs.drivers.kuberay.credentials import credentials
@@ -146,6 +148,29 @@ async def test_what_went_while_nobody_watched_is_gone(driver: KubeRayDriver, kub
     kube.restart()
     seen = await eventually(lambda: driver.observe(attempt, ask_ray=False), lambda one: one.reachable)
     assert (seen.head_uid, seen.leftovers) == (None, True)
+
+
+async def test_a_cluster_has_what_its_nodes_have(driver: KubeRayDriver, kube: FakeKube) -> None:
+    assert await driver.capacity() == Capacity(Resources(Decimal("3.9"), 8 * 2**30))
+    assert [path for path in kube.objects if path.startswith(RAY)] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "told"),
+    [
+        (400, 'strict decoding error: unknown field "spec.authOptions.secretName"', "authOptions.secretName"),
+        (404, "the server could not find the requested resource", "Is KubeRay installed"),
+        (403, "rayclusters.ray.io is forbidden: User cannot create", "cannot create"),
+    ],
+)
+async def test_a_cluster_that_would_not_take_our_ray_clusters_has_no_room(
+    driver: KubeRayDriver, kube: FakeKube, code: int, words: str, told: str
+) -> None:
+    kube.answers["POST", RAY] = [lambda: status(code, words)]
+    with pytest.raises(TemporaryDriverError, match=told):
+        await driver.capacity()
+    kube.answers["POST", RAY] = [lambda: status(403, "forbidden: exceeded quota: few")]
+    assert (await driver.capacity()).total.cpu > 0
 
 
 async def test_a_missing_crd_is_told(driver: KubeRayDriver, kube: FakeKube) -> None:
