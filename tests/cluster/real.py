@@ -28,7 +28,7 @@ class Cluster:
         """A driver; with an image of its own, if so."""
         settings = KubeRaySettings(kubeconfig=self.kubeconfig, image=image or self.image, unschedulable_seconds=5.0)
         found = credentials(self.kubeconfig, None)
-        return KubeRayDriver(settings, found, ROOT, installation=INSTALLATION, secret=b"secret")
+        return KubeRayDriver(settings, found, {"default": ROOT}, installation=INSTALLATION, secret=b"secret")
 
 
 def the_cluster() -> Cluster:

@@ -10,6 +10,8 @@ from dartjobs.models.quantity import Cpu, Duration, Memory
 from dartjobs.models.reason import Category
 
 API_VERSION: Literal["dartjobs/v1"] = "dartjobs/v1"
+DEFAULT_PROFILE = "default"
+"""What every cluster has, whether its operator says something about it or not."""
 GIBIBYTE = 2**30
 MOST_MEMORY = 2**49
 MOST_CPU = 1_000_000
@@ -166,6 +168,11 @@ class JobSpec(Strict):
     retries: Retries = Retries()
     priority: int = Field(default=0, ge=-1_000_000, le=1_000_000, description="Higher goes first.")
     cluster_selector: dict[LabelKey, LabelValue] = Field(default={}, description="Labels that the cluster must have.")
+    profile: DnsLabel = Field(
+        default=DEFAULT_PROFILE,
+        description="What its pods get beyond this specification (volumes, tolerations, …), as the cluster's operator "
+        "has named it.",
+    )
     labels: dict[LabelKey, LabelValue] = Field(default={}, max_length=64)
     annotations: dict[LabelKey, Text] = Field(default={}, max_length=64)
     metadata: dict[Text, Text] = Field(default={}, max_length=64, description="Shown in Ray's own job metadata.")

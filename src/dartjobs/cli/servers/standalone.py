@@ -137,17 +137,17 @@ def kuberay_driver() -> MakeDriver:
     """
     from dartjobs.drivers.kuberay.credentials import credentials
     from dartjobs.drivers.kuberay.driver import KubeRayDriver
-    from dartjobs.drivers.kuberay.profiles import DEFAULT, read_profiles
+    from dartjobs.drivers.kuberay.profiles import read_profiles
     from dartjobs.drivers.kuberay.settings import KubeRaySettings
 
     settings = read(KubeRaySettings)
     try:
         found = credentials(settings.kubeconfig, settings.context)
-        profile = read_profiles(settings.profiles_file)[DEFAULT]
+        profiles = read_profiles(settings.profiles_file)
     except (DriverError, OSError, ValueError) as error:
         raise ConfigurationError(str(error)) from error
     return lambda installation, secret: KubeRayDriver(
-        settings, found, profile, installation=installation, secret=secret
+        settings, found, profiles, installation=installation, secret=secret
     )
 
 

@@ -1,5 +1,6 @@
 """Creates and deletes an attempt's objects, each act one that may be repeated."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from dartjobs.drivers.base import FinalDriverError, Launch, TemporaryDriverError
@@ -7,29 +8,40 @@ from dartjobs.drivers.kuberay import names
 from dartjobs.drivers.kuberay.client import Client, ForbiddenError, NotThereError, TakenError, is_about_quota
 from dartjobs.drivers.kuberay.manifests import manifests, sample
 from dartjobs.drivers.kuberay.names import Kind, Manifest
-from dartjobs.drivers.kuberay.profiles import Profile
+from dartjobs.drivers.kuberay.profiles import Profile, choose_profile
 from dartjobs.drivers.kuberay.settings import KubeRaySettings
 from dartjobs.drivers.kuberay.shapes import Pod, Thing
 from dartjobs.drivers.runner import RUNNER
+from dartjobs.models.spec import DEFAULT_PROFILE
 
 
 class Builder:
     """Of one installation in one namespace."""
 
     def __init__(
-        self, client: Client, settings: KubeRaySettings, profile: Profile, *, installation: str, secret: bytes
+        self,
+        client: Client,
+        settings: KubeRaySettings,
+        profiles: Mapping[str, Profile],
+        *,
+        installation: str,
+        secret: bytes,
     ) -> None:
-        self._client, self._settings, self._profile = client, settings, profile
+        self._client, self._settings, self._profiles = client, settings, profiles
         self._installation, self._secret = installation, secret
         self._namespace = settings.namespace
         self._runner = RUNNER.read_text(encoding="utf-8")
 
     def manifests(self, launch: Launch) -> list[Manifest]:
-        """Everything that is created for an attempt, in this order."""
+        """Everything that is created for an attempt, in this order.
+
+        Raises:
+            FinalDriverError: it cannot be, as the job asks for it.
+        """
         return manifests(
             launch,
             self._settings,
-            self._profile,
+            choose_profile(self._profiles, launch.spec.profile),
             installation=self._installation,
             ray_token=names.ray_token(self._secret, self._installation, launch.attempt.id),
             runner=self._runner,
@@ -41,7 +53,7 @@ class Builder:
         Raises:
             TemporaryDriverError: it would not; says why. No job can run here until that is mended.
         """
-        kind, body = sample(self._settings, self._profile, self._installation)
+        kind, body = sample(self._settings, self._profiles[DEFAULT_PROFILE], self._installation)
         try:
             await self._client.create(kind, self._namespace, body, dry_run=True)
         except NotThereError as error:

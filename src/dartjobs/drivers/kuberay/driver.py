@@ -1,7 +1,7 @@
 """A cluster that is Kubernetes with KubeRay. Nothing is remembered here but what the API server says again."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -38,7 +38,7 @@ class KubeRayDriver:
         self,
         settings: KubeRaySettings,
         found: Credentials,
-        profile: Profile,
+        profiles: Mapping[str, Profile],
         *,
         installation: str,
         secret: bytes,
@@ -48,7 +48,7 @@ class KubeRayDriver:
         self._settings = settings
         self._client = Client(found)
         self._view = ClusterView(self._client, settings.namespace, installation, relist_seconds)
-        self._builder = Builder(self._client, settings, profile, installation=installation, secret=secret)
+        self._builder = Builder(self._client, settings, profiles, installation=installation, secret=secret)
         self._dashboards = Dashboards(self._client.server, found, settings, installation=installation, secret=secret)
         self._clock = clock
         self._capacity: tuple[float, Capacity] | None = None

@@ -1,14 +1,14 @@
 """What an operator lets pods have, beyond what a job may ask for: a read-only file of named profiles."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import Field, TypeAdapter
 
-from dartjobs.models.spec import DnsLabel, Strict
-
-DEFAULT = "default"
+from dartjobs.drivers.base import FinalDriverError
+from dartjobs.models.spec import DEFAULT_PROFILE, DnsLabel, Strict
 
 
 class Profile(Strict):
@@ -38,10 +38,22 @@ def read_profiles(path: Path | None) -> dict[str, Profile]:
         ValueError: it is not what it should be; says where.
     """
     if path is None:
-        return {DEFAULT: Profile()}
+        return {DEFAULT_PROFILE: Profile()}
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
         msg = f"{path} is no YAML: {error}"
         raise ValueError(msg) from error
-    return {DEFAULT: Profile()} | _PROFILES.validate_python(found)
+    return {DEFAULT_PROFILE: Profile()} | _PROFILES.validate_python(found)
+
+
+def choose_profile(profiles: Mapping[str, Profile], name: str) -> Profile:
+    """The one that a job names.
+
+    Raises:
+        FinalDriverError: there is none of that name.
+    """
+    if name not in profiles:
+        msg = f"This cluster has no profile {name!r}; it has: {', '.join(sorted(profiles))}"
+        raise FinalDriverError(msg)
+    return profiles[name]

@@ -36,6 +36,7 @@ from dartjobs.drivers.runner import RUNNER
 from dartjobs.drivers.submission import check_package_size, job_request, package_name
 from dartjobs.models.job import Attempt
 from dartjobs.models.reason import Reason
+from dartjobs.models.spec import DEFAULT_PROFILE
 
 _KEEPER_PATIENCE = 30.0
 T = TypeVar("T")
@@ -165,6 +166,9 @@ class LocalDriver:
         return Observation(cluster_uid=record.cluster_uid, failure=failure, leftovers=True), record
 
     def _create(self, launch: Launch) -> None:
+        if launch.spec.profile != DEFAULT_PROFILE:
+            msg = f"This machine has no profile {launch.spec.profile!r}: profiles are of Kubernetes."
+            raise FinalDriverError(msg)
         folder = self._folder(launch.attempt.id)
         folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._planning:

@@ -39,7 +39,9 @@ def kube() -> Iterator[FakeKube]:
 async def driver(kube: FakeKube, tmp_path: Path) -> AsyncIterator[KubeRayDriver]:
     settings = KubeRaySettings(kubeconfig=kube.kubeconfig(tmp_path / "kubeconfig"), namespace="jobs")
     found = credentials(settings.kubeconfig, None)
-    one = KubeRayDriver(settings, found, Profile(), installation="home", secret=b"secret", clock=lambda: 0.0)
+    one = KubeRayDriver(
+        settings, found, {"default": Profile()}, installation="home", secret=b"secret", clock=lambda: 0.0
+    )
     yield one
     await one.close()
 
@@ -72,6 +74,13 @@ async def test_every_object_is_there_and_is_adopted_the_second_time(driver: Kube
     held = [path for path in kube.objects if path.endswith(attempt.id)]
     assert held == [f"{kind}/{attempt.id}" for kind in (CONFIG_MAPS, POLICIES, SECRETS, RAY)]
     assert ("GET", f"{SECRETS}/{attempt.id}") not in kube.asked
+
+
+async def test_a_profile_that_the_cluster_has_not_is_refused_by_name(driver: KubeRayDriver, kube: FakeKube) -> None:
+    wrong = JobSpec(entrypoint="true", profile="gpu")
+    with pytest.raises(FinalDriverError, match="no profile 'gpu'; it has: default"):
+        await driver.create(Launch(new_attempt(), wrong, "token", "http://gateway"))
+    assert kube.bodies == []
 
 
 async def test_an_object_of_somebody_else_is_never_adopted(driver: KubeRayDriver, kube: FakeKube) -> None:
