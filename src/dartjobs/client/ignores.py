@@ -1,7 +1,7 @@
 """What `.gitignore` and `.rayignore` files leave out, judged path by path as git does: https://git-scm.com/docs/gitignore.
 
 Two things differ: `?` and `[…]` stand for one character here, for one byte of it with git; and a class within brackets,
-such as `[[:digit:]]`, is not understood, as pathspec does not.
+such as `[[:digit:]]`, and a slash within brackets are not understood, as pathspec understands neither.
 """
 
 import re
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
+_SLASH_IN_BRACKETS = re.compile(r"(?<!\\)\[!?\]?[^\]]*/[^\]]*\]")
 IGNORE_FILES = (".gitignore", ".rayignore")
 """Each kind stands on its own, as with Ray: what one ignores, the other cannot bring back."""
 
@@ -84,7 +85,7 @@ def _pattern(text: str) -> "GitIgnoreSpecPattern":
     """
     from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-    if "[[" in text:
+    if "[[" in text or _SLASH_IN_BRACKETS.search(text):
         raise ValueError(text)
     return GitIgnoreSpecPattern(text)
 

@@ -47,7 +47,7 @@ def test_one_kind_cannot_bring_back_what_the_other_ignores() -> None:
     assert ignored("a.csv", files, is_folder=False)
 
 
-@pytest.mark.parametrize("line", ["x[[:digit:]]", "[b-a]"])
+@pytest.mark.parametrize("line", ["x[[:digit:]]", "[b-a]", "[a/b]", "x[]/]", "[!a/b]c"])
 def test_lines_that_are_not_understood_are_answered(line: str) -> None:
     file, invalid = parse(".gitignore", "", f"a\n{line}\nb")
     assert invalid == [line]
