@@ -99,7 +99,7 @@ class Builder:
         if found is not None:
             if found.metadata.deletion_timestamp is None:
                 await self._client.delete(
-                    names.RAY_CLUSTERS, self._namespace, found.metadata.name, uid=found.metadata.uid
+                    names.RAY_CLUSTERS, self._namespace, found.metadata.name, uid=found.metadata.uid, foreground=True
                 )
             return
         if await self.pods(attempt_id) or await self._services(attempt_id):

@@ -86,10 +86,27 @@ class Client:
         await self._ask("POST", kind.path(namespace), params=params, headers=headers, content=encode(body))
 
     async def delete(
-        self, kind: Kind, namespace: str, name: str, *, uid: str | None = None, grace_seconds: int | None = None
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        uid: str | None = None,
+        grace_seconds: int | None = None,
+        foreground: bool = False,
     ) -> bool:
-        """Begin to delete it, with what belongs to it first; False if there is none, or not with that UID."""
-        body: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Foreground"}
+        """Begin to delete it; False if there is none, or not with that UID.
+
+        Args:
+            kind: of the object.
+            namespace: where it is.
+            name: what it is called.
+            uid: only that very object.
+            grace_seconds: until its containers are killed, if it is a pod; None: as it says itself.
+            foreground: it stays until all that belongs to it is gone.
+        """
+        policy = "Foreground" if foreground else "Background"
+        body: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy}
         if uid is not None:
             body["preconditions"] = {"uid": uid}
         if grace_seconds is not None:

@@ -139,7 +139,12 @@ class Listing(Shape, Generic[T], frozen=True):
     """What a LIST answers."""
 
     metadata: Metadata
-    items: list[T] = []
+    items_or_null: list[T] | None = msgspec.field(default=None, name="items")
+
+    @property
+    def items(self) -> list[T]:
+        """In Go an empty list may be null."""
+        return self.items_or_null or []
 
 
 class Event(Shape, frozen=True):

@@ -203,6 +203,7 @@ async def test_a_ray_cluster_goes_first_and_its_guards_last(driver: KubeRayDrive
     await driver.delete(attempt)
     assert [path for path in kube.objects if path.endswith(attempt.id)] == []
     assert removed(kube)[-1] == f"{CONFIG_MAPS}/{attempt.id}"
+    assert kube.bodies[-1]["propagationPolicy"] == "Background"
     await eventually(lambda: driver.observe(attempt, ask_ray=False), lambda seen: seen == Observation())
     assert await driver.inventory() == []
 
