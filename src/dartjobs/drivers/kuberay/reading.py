@@ -76,7 +76,7 @@ def failure(seen: Seen, head: Pod | None, now: datetime, patience: timedelta) ->
 
 def death_of(pod: Pod) -> str | None:
     """How a pod died, in words; None while it lives."""
-    if pod.status.phase != "Failed":
+    if pod.lives or pod.status.phase == "Succeeded":
         return None
     own = " ".join(one for one in (pod.status.reason, pod.status.message) if one)
     ends = [_end(one) for one in _containers(pod) if one.state is not None and one.state.terminated is not None]

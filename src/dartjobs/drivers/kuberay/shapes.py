@@ -7,6 +7,9 @@ import msgspec
 
 from dartjobs.drivers.kuberay.names import ATTEMPT, NODE_TYPE
 
+RAY_CONTAINERS = frozenset({"ray-head", "ray-worker"})
+"""What we call the containers in which Ray runs."""
+
 
 class Shape(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """Immutable; its fields are named as in Kubernetes's JSON, and a null means the default."""
@@ -97,8 +100,16 @@ class Pod(Thing, frozen=True):
 
     @property
     def lives(self) -> bool:
-        """Whether anything of it may still run; one that is being deleted may, until it is gone."""
-        return self.status.phase not in {"Failed", "Succeeded"}
+        """Whether Ray may still run in it; in one that is being deleted it may, until it is gone.
+
+        The autoscaler's container may outlive Ray's: the pod's phase alone does not tell.
+        """
+        return self.status.phase not in {"Failed", "Succeeded"} and not self._ray_has_ended
+
+    @property
+    def _ray_has_ended(self) -> bool:
+        ended = {one.name for one in self.status.container_statuses or [] if one.state and one.state.terminated}
+        return bool(ended & RAY_CONTAINERS)
 
 
 class RayClusterStatus(Shape, frozen=True):

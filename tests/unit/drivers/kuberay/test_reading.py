@@ -104,6 +104,13 @@ def test_how_a_head_died_is_told() -> None:
     assert death_of(broken) == "container init: exit code 1: no such host"
 
 
+def test_a_head_of_which_only_the_autoscaler_runs_is_dead() -> None:
+    half = pod(phase="Running", containerStatuses=ended("ray-head", 137, "OOMKilled"))
+    assert look(half).head_uid is None
+    assert death_of(half) == "container ray-head: exit code 137, OOMKilled"
+    assert look(pod(phase="Running", containerStatuses=ended("autoscaler", 1, "Error"))).head_uid == "head-1"
+
+
 def test_a_head_that_died_fails_unless_kuberay_has_made_another() -> None:
     failure = look(dead=("OOMKilled",)).failure
     assert failure is not None
