@@ -223,6 +223,8 @@ class ClientSuite:
         with pytest.raises(ClusterExistsError):
             client.clusters.add("new", placement="spread")
         assert client.clusters.add("new", placement="spread", replace=True).placement is Placement.SPREAD
+        with pytest.raises(InvalidRequestError, match="placement"):
+            client.clusters.add("new", placement="scatter")
         client.clusters.remove("new")
         with pytest.raises(NotFoundError):
             client.clusters.remove("new")

@@ -3,9 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from dartjobs.client import typed
 from dartjobs.client.effects import Json
+from dartjobs.client.spec_problems import field_problems
 from dartjobs.models.cluster import Cluster, Limits, Placement, Settings
+from dartjobs.models.problem import InvalidRequestError
 
 if TYPE_CHECKING:
     from dartjobs.client.async_shell import AsyncShell
@@ -57,6 +61,7 @@ class Clusters:
 
         Raises:
             ClusterExistsError: it is registered with other settings.
+            InvalidRequestError: they mean nothing; its `errors` name the fields.
         """
         body = _settings(labels, limits, namespaces, placement)
         return typed.as_cluster(self._run(self._calls.add_cluster(name, body, replace=replace)))
@@ -168,12 +173,13 @@ def _settings(
     namespaces: Sequence[str],
     placement: Placement | str,
 ) -> Json:
-    settings = Settings.model_validate(
-        {
-            "labels": dict(labels or {}),
-            "limits": limits or Limits(),
-            "namespaces": list(namespaces),
-            "placement": placement,
-        }
-    )
-    return settings.model_dump(mode="json")
+    asked = {
+        "labels": dict(labels or {}),
+        "limits": limits or Limits(),
+        "namespaces": list(namespaces),
+        "placement": placement,
+    }
+    try:
+        return Settings.model_validate(asked).model_dump(mode="json")
+    except ValidationError as error:
+        raise InvalidRequestError(errors=field_problems(error, Settings)) from error
