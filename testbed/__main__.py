@@ -1,4 +1,4 @@
-"""`python -m testbed up | down | status | env`: the servers that the tests of this repository use."""
+"""`python -m testbed up | down | status | env` and `cluster …`: the servers that the tests of this repository use."""
 
 import argparse
 import json
@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return 0
             case "status":
                 return status(folder)
+            case "cluster":
+                return clusters(options, folder)
             case _:
                 print(environment(folder), end="")
                 return 0
@@ -82,6 +84,16 @@ def status(folder: Path) -> int:
     return 0 if running == len(KINDS) else 1
 
 
+def clusters(options: argparse.Namespace, folder: Path) -> int:
+    """What `cluster` says; it needs the project's own Python, the other commands any."""
+    from testbed import clusters as module
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    return module.main(options, folder, say)
+
+
 def environment(folder: Path) -> str:
     """Lines for a shell's `eval`: the URL of every server that runs, for `make test`."""
     servers = [_recorded(folder, name) for name in KINDS]
@@ -124,7 +136,22 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("down", help="end them")
     commands.add_parser("status", help="say which run; fails unless all do")
     commands.add_parser("env", help='print their URLs for eval "$(python -m testbed env)"')
+    _add_cluster(commands.add_parser("cluster", help="real Kubernetes clusters with KubeRay; as root"))
     return parser
+
+
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    own = parser.add_subparsers(dest="cluster_command", required=True)
+    own.add_parser("doctor", help="say whether this machine can run them; fails if not")
+    own.add_parser("install", help="have apt install what Debian has of it")
+    own.add_parser("build", help="build programs and image into the user's cache; what is there is left alone")
+    starting = own.add_parser("up", help="start clusters; those that run are left alone")
+    starting.add_argument("names", nargs="*", default=("east", "west"), metavar="NAME", help="default: east west")
+    starting.add_argument("--without-node", action="store_true", help="control planes that run no pods: 1 GB less each")
+    ending = own.add_parser("down", help="end them, and leave nothing of them")
+    ending.add_argument("names", nargs="*", default=(), metavar="NAME", help="default: all")
+    own.add_parser("status", help="say which run; fails unless all do that were started")
+    own.add_parser("env", help="print their kubeconfigs for a shell's eval")
 
 
 if __name__ == "__main__":

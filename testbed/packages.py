@@ -7,7 +7,6 @@ run the same on any Linux that has apt, whatever its own libraries are.
 import fcntl
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.errors import TestbedError
+from testbed.programs import run
 
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _COMPLETE = ".complete"
-_APT_SECONDS = 900
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dartjobs-testbed"
 """Where unpacked packages are kept, a folder a version, by the XDG rules as they were when this was loaded: a test that
 gives its programs another cache does not unpack half a gigabyte again."""
@@ -43,7 +42,7 @@ def unpacked(recipe: Recipe) -> Path:
         TestbedError: this machine has no apt, or Debian's servers cannot be reached.
     """
     CACHE.mkdir(parents=True, exist_ok=True)
-    with _locked(CACHE / f"{recipe.name}.lock"):
+    with locked(CACHE / f"{recipe.name}.lock"):
         return _newest(CACHE, recipe) or _fetch(CACHE, recipe)
 
 
@@ -81,7 +80,7 @@ def _fetch(cache: Path, recipe: Recipe) -> Path:
             raise TestbedError(msg)
         root = work / "root"
         for archive in archives:
-            _run(["dpkg-deb", "--extract", str(archive), str(root)])
+            run(["dpkg-deb", "--extract", str(archive), str(root)])
         (root / _COMPLETE).touch()
         final = cache / f"{recipe.name}-{version}"
         shutil.rmtree(final, ignore_errors=True)
@@ -89,7 +88,7 @@ def _fetch(cache: Path, recipe: Recipe) -> Path:
         return final
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """Where this machine's own apt gets Debian from, or what `DARTJOBS_TESTBED_MIRROR` names; ends with a slash.
 
     Raises:
@@ -98,7 +97,7 @@ def _mirror() -> str:
     given = os.environ.get("DARTJOBS_TESTBED_MIRROR")
     if given:
         return given.rstrip("/") + "/"
-    known = _run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"])
+    known = run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"])
     found = [uri.removesuffix("debian/") for uri in known.split() if uri.endswith("/debian/")]
     if not found:
         msg = "this machine's apt knows no mirror of Debian: name one in DARTJOBS_TESTBED_MIRROR"
@@ -110,8 +109,8 @@ def _download(work: Path, recipe: Recipe) -> list[Path]:
     for folder in ("lists/partial", "archives/partial", "parts"):
         (work / folder).mkdir(parents=True)
     (work / "status").touch()
-    mirror = _mirror()
-    sources = [f"deb [signed-by={_KEYRING}] {mirror}{suite} main\n" for suite in recipe.suites]
+    origin = mirror()
+    sources = [f"deb [signed-by={_KEYRING}] {origin}{suite} main\n" for suite in recipe.suites]
     (work / "sources.list").write_text("".join(sources))
     options = {
         "Dir::State": work,
@@ -130,29 +129,20 @@ def _download(work: Path, recipe: Recipe) -> list[Path]:
         "Debug::NoLocking": 1,
     }
     apt = ["apt-get", *(f"-o{name}={value}" for name, value in options.items()), "-qq"]
-    _run([*apt, "update"])
-    _run([*apt, "install", "--yes", "--download-only", recipe.package])
+    run([*apt, "update"])
+    run([*apt, "install", "--yes", "--download-only", recipe.package])
     return sorted((work / "archives").glob("*.deb"))
 
 
 def _version_of(archives: list[Path], recipe: Recipe) -> str:
     [archive] = [path for path in archives if path.name.startswith(f"{recipe.package}_")]
-    shown = _run(["dpkg-deb", "--field", str(archive), "Version"]).strip()
+    shown = run(["dpkg-deb", "--field", str(archive), "Version"]).strip()
     return shown.rpartition(":")[2]
 
 
-def _run(argv: list[str]) -> str:
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_APT_SECONDS, env=environment)
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        msg = "\n".join([f"{argv[0]} failed ({done.returncode}):", *said[-10:]])
-        raise TestbedError(msg)
-    return done.stdout
-
-
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock of this machine, by a file."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
