@@ -22,8 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         match options.command:
             case "up":
                 ports = {name: getattr(options, f"{name}_port") for name in KINDS}
-                up(folder, ports, durable=options.durable, keep=options.keep)
-                return status(folder)
+                up(folder, options.names, ports, durable=options.durable, keep=options.keep)
+                return status(folder, options.names)
             case "down":
                 down(folder)
                 return 0
@@ -39,11 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def up(folder: Path, ports: dict[str, int], *, durable: bool, keep: bool) -> None:
+def up(folder: Path, names: Sequence[str], ports: dict[str, int], *, durable: bool, keep: bool) -> None:
     """Start every server that does not run; each keeps its port as long as its folder is there.
 
     Args:
         folder: data, logs and process ids.
+        names: which servers.
         ports: by server; 0 takes a free one.
         durable: sync to disk at every commit.
         keep: start on the data of the last time instead of none.
@@ -51,7 +52,7 @@ def up(folder: Path, ports: dict[str, int], *, durable: bool, keep: bool) -> Non
     Raises:
         TestbedError: a server cannot be had or does not start; those that were started stay up.
     """
-    for name in KINDS:
+    for name in names:
         server = _recorded(folder, name)
         if server is not None and _runs(server):
             continue
@@ -71,17 +72,17 @@ def down(folder: Path) -> None:
             _record_of(folder, name).unlink()
 
 
-def status(folder: Path) -> int:
-    """Print a line a server; 0 if all of them run."""
+def status(folder: Path, names: Sequence[str] = tuple(KINDS)) -> int:
+    """Print a line a server; 0 if all of the named ones run."""
     running = 0
-    for name in KINDS:
+    for name in names:
         server = _recorded(folder, name)
         if server is None or server.process is None or not _runs(server):
             print(f"{name:10}down")
             continue
         running += 1
         print(f"{name:10}up    {server.url}    pid {server.process.pid}    {server.log}")
-    return 0 if running == len(KINDS) else 1
+    return 0 if running == len(names) else 1
 
 
 def clusters(options: argparse.Namespace, folder: Path) -> int:
@@ -124,11 +125,19 @@ def _record_of(folder: Path, name: str) -> Path:
     return folder / f"{name}.json"
 
 
+def _kind(name: str) -> str:
+    if name not in KINDS:
+        msg = f"{name} is none of {', '.join(KINDS)}"
+        raise argparse.ArgumentTypeError(msg)
+    return name
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m testbed", description=__doc__)
     parser.add_argument("--folder", type=Path, default=_DEFAULT_FOLDER, help="data, logs, process ids (.testbed)")
     commands = parser.add_subparsers(dest="command", required=True)
     starting = commands.add_parser("up", help="start MySQL, MariaDB and Redis; those that run are left alone")
+    starting.add_argument("names", nargs="*", type=_kind, default=list(KINDS), metavar="NAME", help="default: all")
     for name in KINDS:
         starting.add_argument(f"--{name}-port", type=int, default=0, metavar="PORT", help="default: a free one")
     starting.add_argument("--durable", action="store_true", help="sync to disk at every commit, for benchmarks")

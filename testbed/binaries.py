@@ -57,7 +57,7 @@ KUBERNETES = Module(
     "k8s.io/kubernetes",
     {
         name: f"k8s.io/kubernetes/cmd/{name}"
-        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet")
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
     },
     "6",
 )

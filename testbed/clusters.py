@@ -38,7 +38,7 @@ def main(options: argparse.Namespace, folder: Path, say: Callable[[str], None]) 
         case "status":
             return status(place, say)
         case _:
-            say(environment(place))
+            say(environment(place).rstrip())
     return 0
 
 
@@ -98,9 +98,12 @@ def status(place: Path, say: Callable[[str], None]) -> int:
 
 
 def environment(place: Path) -> str:
-    """A line for a shell's `eval`: the clusters that run and have a node."""
+    """Lines for a shell's `eval`: the clusters that run and have a node, and a kubectl of their version."""
     paths = [str(one.kubeconfig) for one in _known(place) if one.is_alive() and "kubelet" in one.processes]
-    return f"export {VARIABLE}='{os.pathsep.join(paths)}'" if paths else ""
+    if not paths:
+        return ""
+    programs = binaries.folder_of(binaries.KUBERNETES)
+    return f"export {VARIABLE}='{os.pathsep.join(paths)}'\nexport PATH='{programs}':\"$PATH\"\n"
 
 
 def _known(place: Path) -> list[Cluster]:

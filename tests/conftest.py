@@ -2,6 +2,9 @@
 
 import pytest
 
+collect_ignore = ["cluster"]
+"""It needs clusters: `make test-cluster` names it, and what is named is collected all the same."""
+
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

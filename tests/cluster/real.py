@@ -2,13 +2,19 @@
 
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from dartjobs.drivers.kuberay.credentials import credentials
 from dartjobs.drivers.kuberay.driver import KubeRayDriver
 from dartjobs.drivers.kuberay.profiles import Profile
 from dartjobs.drivers.kuberay.settings import KubeRaySettings
+from testbed.api import Api
+from testbed.clusters import VARIABLE
+from testbed.image import RAY_IMAGE
 
 INSTALLATION = "conformance"
 ROOT = Profile.model_validate({"runAsUser": 0})
@@ -31,10 +37,20 @@ class Cluster:
         return KubeRayDriver(settings, found, {"default": ROOT}, installation=INSTALLATION, secret=b"secret")
 
 
+def kubeconfigs_of(environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """An administrator's for each cluster that the environment names; the test fails where it names none."""
+    known = tuple(Path(path) for path in environment.get(VARIABLE, "").split(os.pathsep) if path)
+    if not known:
+        pytest.fail(f"{VARIABLE} names no cluster: `make test-cluster` starts some, and so does `make testbed`")
+    return known
+
+
 def the_cluster() -> Cluster:
-    """As the environment says: `DARTJOBS_TESTBED_KUBECONFIG`, `…_IMAGE`, `…_BRIDGE`."""
-    kubeconfig, image, bridge = (os.environ[f"DARTJOBS_TESTBED_{name}"] for name in ("KUBECONFIG", "IMAGE", "BRIDGE"))
-    return Cluster(Path(kubeconfig), image, bridge)
+    """The first that the environment names; pods reach this machine where they reach its kubelet."""
+    kubeconfig = kubeconfigs_of(os.environ)[0]
+    [node] = Api(kubeconfig).get("/api/v1/nodes")["items"]
+    [bridge] = [one["address"] for one in node["status"]["addresses"] if one["type"] == "InternalIP"]
+    return Cluster(kubeconfig, RAY_IMAGE, bridge)
 
 
 def kubectl(cluster: Cluster, *arguments: str) -> str:
