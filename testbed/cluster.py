@@ -92,6 +92,7 @@ class Cluster:
             place = self._place(self.network)
             containers.end(place.state, place.socket)
             containers.unmount_below(self.folder, place.runtime)
+            containers.forget(self.network.bridge, self._pod_logs)
             network.release(self.network, self.ports["apiserver"])
             shutil.rmtree(place.runtime, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -118,7 +119,7 @@ class Cluster:
         )
         _write(self.folder / "containerd.toml", toml)
         _write(self.folder / "cni/10-bridge.conflist", settings.cni(place.network, self.folder / "leases"))
-        kubelet = settings.kubelet(place.pki, place.network, self.ports["kubelet"], place.socket)
+        kubelet = settings.kubelet(place.pki, place.network, self.ports["kubelet"], place.socket, self._pod_logs)
         _write(self.folder / "kubelet.json", kubelet)
         _write(self.folder / "Corefile", settings.corefile(place.network, self.kubeconfig))
         network.translate(place.network, self.ports["apiserver"])
@@ -147,6 +148,10 @@ class Cluster:
     def _spawn(self, name: str, argv: list[str]) -> None:
         self.processes[name] = Process.spawn(argv, self._log(name))
         self._record()
+
+    @property
+    def _pod_logs(self) -> Path:
+        return self.folder / "pods"
 
     def _log(self, name: str) -> Path:
         return self.folder / "log" / f"{name}.log"

@@ -18,6 +18,8 @@ from testbed.errors import TestbedError
 from testbed.programs import run
 
 _BUNDLES = "io.containerd.runtime.v2.task/k8s.io/*"
+_RESULTS = Path("/var/lib/cni/results")
+_LINKS = Path("/var/log/containers")
 _CGROUPS = Path("/sys/fs/cgroup")
 _MOUNT_POINT = 4
 """Its place in /proc/self/mountinfo: proc_pid_mountinfo(5)."""
@@ -59,6 +61,15 @@ def unmount_below(*folders: Path) -> None:
     for point in reversed(points):
         if any(point.is_relative_to(folder) for folder in folders):
             _unmount(point)
+
+
+def forget(network: str, logs: Path) -> None:
+    """Remove what is kept about ended containers: libcni's results, and the links of a kubelet to its logs."""
+    for result in _RESULTS.glob(f"{network}-*"):
+        result.unlink(missing_ok=True)
+    for link in _LINKS.glob("*"):
+        if link.is_symlink() and link.readlink().is_relative_to(logs):
+            link.unlink(missing_ok=True)
 
 
 def _specification(bundle: Path) -> dict[str, Any]:

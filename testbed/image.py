@@ -7,6 +7,7 @@ two tags: Ray's, and the one that containerd takes for the sandbox of a pod.
 import hashlib
 import io
 import json
+import platform
 import shutil
 import sys
 import tarfile
@@ -24,6 +25,7 @@ _SUITE, _PYTHON = "bookworm", "3.11"
 _RECIPE = 1
 """Raised when what follows here makes another image of the same version."""
 _PATH = "PATH=/opt/ray/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _PACKAGES = "python3,python3-venv,ca-certificates,procps,wget"
 _SECONDS = 1800
 
@@ -93,7 +95,9 @@ def _pack(work: Path, target: Path) -> None:
 def _config(digest: str, command: list[str]) -> bytes:
     started = {"Env": [_PATH, "HOME=/home/ray"], "Cmd": command, "WorkingDir": "/home/ray"}
     layers = {"type": "layers", "diff_ids": [digest]}
-    return json.dumps({"architecture": "amd64", "os": "linux", "config": started, "rootfs": layers}).encode()
+    return json.dumps(
+        {"architecture": _ARCHITECTURES[platform.machine()], "os": "linux", "config": started, "rootfs": layers}
+    ).encode()
 
 
 def _add(packed: tarfile.TarFile, name: str, data: bytes) -> None:

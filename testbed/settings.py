@@ -63,6 +63,10 @@ state = "{state}"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{plugins}"
     conf_dir = "{networks}"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+      Root = "{state.parent}/runc"
 """
 
 
@@ -78,7 +82,7 @@ def cni(network: Network, leases: Path) -> str:
     return json.dumps({"cniVersion": "0.4.0", "name": network.bridge, "plugins": [bridge]})
 
 
-def kubelet(pki: Path, network: Network, port: int, socket: Path) -> str:
+def kubelet(pki: Path, network: Network, port: int, socket: Path, logs: Path) -> str:
     """The kubelet's configuration, for machines with cgroups of version 1 or 2 that are not the kubelet's to arrange.
 
     1.36 is the last release that takes containerd 1.6, which is Debian 12's.
@@ -109,6 +113,7 @@ def kubelet(pki: Path, network: Network, port: int, socket: Path) -> str:
             "port": port,
             "healthzPort": 0,
             "resolvConf": "",
+            "podLogsDir": str(logs),
             "imageGCHighThresholdPercent": 100,
             "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         },
