@@ -11,6 +11,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from testbed import containers, network, parts, pki, settings
@@ -79,7 +80,8 @@ class Cluster:
         for path in sorted(programs.kuberay.glob("crds/*.yaml")):
             group, _, plural = path.stem.partition("_")
             self.api.apply(f"{_CRDS}/{plural}.{group}", path.read_bytes())
-        self._await(lambda: self.api.answers("/apis/ray.io/v1/rayclusters"), "apiserver", "serve RayClusters")
+        for plural in ("rayclusters", "rayjobs", "rayservices"):
+            self._await(partial(self.api.answers, f"/apis/ray.io/v1/{plural}"), "apiserver", f"serve {plural}")
         self._spawn("kuberay", parts.kuberay(place))
         if image is not None:
             self._join(place, image, say)
