@@ -87,10 +87,11 @@ def folder_of(module: Module) -> Path:
 
 
 def _build(module: Module, final: Path) -> None:
-    source = _MODULES / module.name
+    """From a copy of the module, which the repository may take away under a build, as `git rebase` does."""
     with tempfile.TemporaryDirectory(dir=CACHE, prefix=f".{module.name}-") as name:
         target = Path(name) / "bin"
         target.mkdir()
+        source = shutil.copytree(_MODULES / module.name, Path(name) / "module")
         for program, package in module.programs.items():
             flags = ["-trimpath", "-ldflags", _linked(module), "-o", str(target / program)]
             run(["go", "build", *flags, package], seconds=_SECONDS, environment=_ENVIRONMENT, folder=source)
