@@ -30,10 +30,15 @@ class Cluster:
     bridge: str
     """This machine's address, as pods reach it."""
 
-    def driver(self, image: str | None = None) -> KubeRayDriver:
-        """A driver; with an image of its own, if so."""
-        settings = KubeRaySettings(kubeconfig=self.kubeconfig, image=image or self.image, unschedulable_seconds=5.0)
-        found = credentials(self.kubeconfig, None)
+    def driver(self, namespace: str, image: str | None = None, kubeconfig: Path | None = None) -> KubeRayDriver:
+        """A driver for a namespace; with an image or with rights of its own, if so."""
+        settings = KubeRaySettings(
+            kubeconfig=kubeconfig or self.kubeconfig,
+            namespace=namespace,
+            image=image or self.image,
+            unschedulable_seconds=5.0,
+        )
+        found = credentials(settings.kubeconfig, None)
         return KubeRayDriver(settings, found, {"default": ROOT}, installation=INSTALLATION, secret=b"secret")
 
 
@@ -56,3 +61,13 @@ def the_cluster() -> Cluster:
 def kubectl(cluster: Cluster, *arguments: str) -> str:
     command = ["kubectl", f"--kubeconfig={cluster.kubeconfig}", *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def held(cluster: Cluster, namespace: str) -> list[str]:
+    """All that jobs have in a namespace, of ours and of KubeRay's."""
+    kinds = "rayclusters,pods,services,secrets,configmaps,networkpolicies,serviceaccounts,roles,rolebindings"
+    found = (
+        kubectl(cluster, "get", kinds, f"--namespace={namespace}", f"--selector={label}", "--output=name").split()
+        for label in ("dartjobs.io/attempt", "ray.io/cluster")
+    )
+    return [one for some in found for one in some]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dartjobs import Client, JobSpec
-from tests.cluster.real import Cluster, kubectl
+from tests.cluster.real import Cluster, held
 from tests.fakes.parts import Installation, installation_at
 from tests.fakes.polling import until
 
@@ -14,13 +14,14 @@ PATIENCE = 300.0
 
 
 @pytest.fixture
-def installation(tmp_path: Path, cluster: Cluster) -> Iterator[Installation]:
+def installation(tmp_path: Path, cluster: Cluster, namespace: str) -> Iterator[Installation]:
     profiles = tmp_path / "profiles.yaml"
     profiles.write_text("default: {runAsUser: 0}\n")
     with installation_at(
         tmp_path,
         f"sqlite+aiosqlite:///{tmp_path}/dartjobs.db",
         DARTJOBS_KUBERAY_KUBECONFIG=str(cluster.kubeconfig),
+        DARTJOBS_KUBERAY_NAMESPACE=namespace,
         DARTJOBS_KUBERAY_IMAGE=cluster.image,
         DARTJOBS_KUBERAY_PROFILES_FILE=str(profiles),
     ) as made:
@@ -30,7 +31,7 @@ def installation(tmp_path: Path, cluster: Cluster) -> Iterator[Installation]:
 
 
 def test_a_job_runs_its_log_and_outcome_arrive_and_nothing_is_left(
-    installation: Installation, cluster: Cluster, tmp_path: Path
+    installation: Installation, cluster: Cluster, namespace: str, tmp_path: Path
 ) -> None:
     api, gateway = installation.api(), installation.gateway(cluster.bridge)
     parts = [
@@ -60,7 +61,5 @@ def test_a_job_runs_its_log_and_outcome_arrive_and_nothing_is_left(
         log = b"".join(client.logs(handle.id)).decode()
     assert (job.job_state, job.attempt.reason, job.attempt.exit_code) == ("FAILED", "DRIVER_FAILED", 3)
     assert "answer 42" in log.splitlines()
-    label = f"dartjobs.io/job={handle.id}"
-    kinds = "rayclusters,pods,services,secrets,configmaps,networkpolicies"
-    assert kubectl(cluster, "get", kinds, f"--selector={label}", "--output=name") == ""
+    assert held(cluster, namespace) == []
     assert [part.stop() for part in parts] == [0] * len(parts)

@@ -17,7 +17,9 @@ from dartjobs.drivers.kuberay.credentials import credentials
 from dartjobs.models.job import Attempt
 from dartjobs.models.reason import Reason
 from dartjobs.models.spec import HeadGroup, JobSpec
-from tests.cluster.real import Cluster, kubectl, the_cluster
+from testbed.api import Api
+from tests.cluster.real import Cluster, held, kubectl
+from tests.cluster.rights import granted, kubeconfig_with
 from tests.conformance.driver import DriverSuite, Head, bring_up, new_attempt, take_down, until_status
 from tests.fakes.gateway import TOKEN, FakeGateway
 from tests.fakes.polling import eventually
@@ -43,18 +45,23 @@ def _forgets(gateway: FakeGateway) -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def driver(cluster: Cluster) -> AsyncIterator[Driver]:
-    one = cluster.driver()
-    yield one
-    await one.close()
+async def driver(
+    cluster: Cluster, api: Api, namespace: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Driver]:
+    """It has the rights of `deploy/rbac.yaml` and no other."""
+    with granted(api, namespace) as token:
+        path = tmp_path_factory.mktemp("sync") / "kubeconfig"
+        one = cluster.driver(namespace, kubeconfig=kubeconfig_with(cluster.kubeconfig, token, path))
+        yield one
+        await one.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def head(driver: Driver, gateway: FakeGateway, cluster: Cluster) -> AsyncIterator[Head]:
+async def head(driver: Driver, gateway: FakeGateway, cluster: Cluster, namespace: str) -> AsyncIterator[Head]:
     up = await bring_up(driver, gateway.url, SPEC, PATIENCE)
     yield up
     await take_down(driver, up.attempt)
-    assert left(cluster, up.attempt.id) == []
+    assert held(cluster, namespace) == []
 
 
 @pytest.fixture
@@ -62,18 +69,10 @@ def gateway_url(gateway: FakeGateway) -> str:
     return gateway.url
 
 
-def left(cluster: Cluster, attempt_id: str) -> list[str]:
-    """Everything in the cluster that has the attempt's label, or KubeRay's of its RayCluster."""
-    kinds = "rayclusters,pods,services,secrets,configmaps,networkpolicies,serviceaccounts,roles,rolebindings"
-    found = []
-    for label in (names.ATTEMPT, names.RAY_CLUSTER):
-        found += kubectl(cluster, "get", kinds, f"--selector={label}={attempt_id}", "--output=name").split()
-    return found
-
-
-def conditions(cluster: Cluster, attempt: Attempt) -> set[str]:
+def conditions(cluster: Cluster, namespace: str, attempt: Attempt) -> set[str]:
     """Those of its RayCluster that hold."""
-    found = json.loads(kubectl(cluster, "get", "raycluster", attempt.id, "--output=json"))
+    name = ("raycluster", attempt.id, f"--namespace={namespace}")
+    found = json.loads(kubectl(cluster, "get", *name, "--output=json"))
     every = found.get("status", {}).get("conditions", [])
     return {one["type"] for one in every if one["status"] == "True"}
 
@@ -81,19 +80,23 @@ def conditions(cluster: Cluster, attempt: Attempt) -> set[str]:
 class TestKubeRayDriver(DriverSuite):
     spec = SPEC
 
+    @pytest.fixture(autouse=True)
+    def _knows_its_place(self, cluster: Cluster, namespace: str) -> None:
+        self.place = cluster, namespace
+
     async def born(self, driver: Driver, attempt: Attempt) -> Observation:
         """KubeRay replaces a head until all pods were ready once."""
 
         async def provisioned() -> bool:
-            return "RayClusterProvisioned" in conditions(the_cluster(), attempt)
+            return "RayClusterProvisioned" in conditions(*self.place, attempt)
 
         await eventually(provisioned, lambda is_so: is_so, PATIENCE)
         return await driver.observe(attempt, ask_ray=False)
 
 
-async def test_every_object_of_a_ray_cluster_is_there_and_ours(head: Head, cluster: Cluster) -> None:
-    held = left(cluster, head.attempt.id)
-    kinds = {one.partition("/")[0] for one in held}
+@pytest.mark.usefixtures("head")
+async def test_every_object_of_a_ray_cluster_is_there(cluster: Cluster, namespace: str) -> None:
+    kinds = {one.partition("/")[0] for one in held(cluster, namespace)}
     assert {"raycluster.ray.io", "pod", "service", "secret", "configmap", "networkpolicy.networking.k8s.io"} <= kinds
 
 
@@ -120,10 +123,10 @@ async def test_code_runs_unmodified_with_its_package(driver: Driver, head: Head,
     assert gateway.starts[0]["head_uid"] == head.seen.head_uid
 
 
-async def test_nobody_without_the_token_can_use_the_head(head: Head, cluster: Cluster) -> None:
+async def test_nobody_without_the_token_can_use_the_head(head: Head, cluster: Cluster, namespace: str) -> None:
     found = credentials(cluster.kubeconfig, None)
     service = f"{names.head_service(head.attempt.id)}:dashboard"
-    url = f"{found.server}{names.SERVICES.path('default', service)}/proxy/api/jobs/"
+    url = f"{found.server}{names.SERVICES.path(namespace, service)}/proxy/api/jobs/"
     async with httpx.AsyncClient(verify=found.verify, auth=found.auth, trust_env=False) as client:
         answer = await client.post(url, json={"entrypoint": "id"})
     assert answer.status_code == httpx.codes.UNAUTHORIZED
@@ -141,12 +144,9 @@ async def test_an_image_that_is_not_there_fails_in_the_pods_own_words(
     assert seen.failure.reason is Reason.IMAGE_FAILED
     assert "no-such-image" in seen.failure.message
     await take_down(driver, attempt)
-    assert left(cluster, attempt.id) == []
 
 
-async def test_a_head_without_room_fails_with_the_schedulers_words(
-    driver: Driver, cluster: Cluster, gateway_url: str
-) -> None:
+async def test_a_head_without_room_fails_with_the_schedulers_words(driver: Driver, gateway_url: str) -> None:
     attempt = new_attempt()
     huge = JobSpec(entrypoint="true", head=HeadGroup.model_validate({"cpu": 1_000, "memory": "2Gi"}))
     await driver.create(Launch(attempt, huge, TOKEN, gateway_url))
@@ -155,4 +155,3 @@ async def test_a_head_without_room_fails_with_the_schedulers_words(
     assert seen.failure.reason is Reason.NO_ROOM
     assert "Insufficient cpu" in seen.failure.message
     await take_down(driver, attempt)
-    assert left(cluster, attempt.id) == []
