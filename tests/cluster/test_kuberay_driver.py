@@ -133,10 +133,10 @@ async def test_nobody_without_the_token_can_use_the_head(head: Head, cluster: Cl
 
 
 async def test_an_image_that_is_not_there_fails_in_the_pods_own_words(
-    driver: Driver, cluster: Cluster, gateway_url: str
+    driver: Driver, cluster: Cluster, namespace: str, gateway_url: str
 ) -> None:
     attempt = new_attempt()
-    wrong = cluster.driver("localhost/no-such-image:1")
+    wrong = cluster.driver(namespace, image="localhost/no-such-image:1")
     await wrong.create(Launch(attempt, SPEC, TOKEN, gateway_url))
     seen = await eventually(lambda: driver.observe(attempt, ask_ray=False), lambda one: one.failure, PATIENCE)
     await wrong.close()

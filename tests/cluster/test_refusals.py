@@ -41,6 +41,25 @@ def policy(name: str, namespace: str) -> tuple[dict[str, object], dict[str, obje
     return {"metadata": metadata, "spec": spec}, {"metadata": metadata, "spec": binding}
 
 
+async def test_a_ray_cluster_that_somebody_deletes_is_seen_as_gone(
+    driver: KubeRayDriver, api: Api, namespace: str
+) -> None:
+    attempt = new_attempt()
+    await driver.create(Launch(attempt, SPEC, TOKEN, GATEWAY))
+    seen = await eventually(lambda: driver.observe(attempt, ask_ray=False), lambda one: one.cluster_uid)
+    await driver.delete(attempt, cluster_uid="another")
+    await asyncio.to_thread(api.delete, RAY_CLUSTERS.path(namespace, attempt.id))
+    gone = await eventually(lambda: driver.observe(attempt, ask_ray=False), lambda one: one.cluster_uid is None)
+    assert seen.leftovers
+    assert gone.leftovers
+
+    async def emptied() -> bool:
+        await driver.delete(attempt)
+        return not (await driver.observe(attempt, ask_ray=False)).leftovers
+
+    await eventually(emptied, lambda is_so: is_so)
+
+
 async def test_a_denied_ray_cluster_is_final_in_the_words_of_the_policy(
     driver: KubeRayDriver, api: Api, namespace: str
 ) -> None:
@@ -64,22 +83,3 @@ async def test_a_denied_ray_cluster_is_final_in_the_words_of_the_policy(
         api.delete(f"{BINDINGS}/deny-{namespace}")
         api.delete(f"{POLICIES}/deny-{namespace}")
     assert "no jobs on Fridays" in words
-
-
-async def test_a_ray_cluster_that_somebody_deletes_is_seen_as_gone(
-    driver: KubeRayDriver, api: Api, namespace: str
-) -> None:
-    attempt = new_attempt()
-    await driver.create(Launch(attempt, SPEC, TOKEN, GATEWAY))
-    seen = await eventually(lambda: driver.observe(attempt, ask_ray=False), lambda one: one.cluster_uid)
-    await driver.delete(attempt, cluster_uid="another")
-    await asyncio.to_thread(api.delete, RAY_CLUSTERS.path(namespace, attempt.id))
-    gone = await eventually(lambda: driver.observe(attempt, ask_ray=False), lambda one: one.cluster_uid is None)
-    assert seen.leftovers
-    assert gone.leftovers
-
-    async def emptied() -> bool:
-        await driver.delete(attempt)
-        return not (await driver.observe(attempt, ask_ray=False)).leftovers
-
-    await eventually(emptied, lambda is_so: is_so)
