@@ -20,7 +20,6 @@ from dartjobs.store.attempts import IllegalMoveError
 from dartjobs.store.database import StaleError
 from dartjobs.store.leases import Lease
 from dartjobs.store.listing import JobFilter
-from dartjobs.sync.reconcile import view_of
 from tests.fakes.engines import ENGINES
 from tests.fakes.platform import platform_at, take_lease
 
@@ -47,7 +46,7 @@ async def claimed(platform: Platform, spec: JobSpec = SPEC) -> tuple[Job, Lease]
 async def record(platform: Platform, lease: Lease, attempt_id: str, move: Move) -> None:
     loaded = await platform.database.read(partial(attempts.load, attempt_id=attempt_id))
     assert loaded is not None
-    view = view_of(loaded, UNREACHABLE)
+    view = loaded.view(UNREACHABLE)
     await platform.database.write(partial(attempts.record_move, lease=lease, view=view, move=move, actor="sync"))
 
 
@@ -81,7 +80,7 @@ async def test_an_older_version_writes_nothing(platform: Platform) -> None:
     loaded = await platform.database.read(partial(attempts.load, attempt_id=job.attempt.id))
     assert loaded is not None
     await record(platform, lease, job.attempt.id, READY)
-    stale = partial(attempts.record_move, lease=lease, view=view_of(loaded, UNREACHABLE), move=READY, actor="sync")
+    stale = partial(attempts.record_move, lease=lease, view=loaded.view(UNREACHABLE), move=READY, actor="sync")
     with pytest.raises(StaleError):
         await platform.database.write(stale)
 
@@ -133,7 +132,7 @@ async def test_a_stop_in_the_same_instant_as_a_retry_wins(platform: Platform) ->
     loaded = await platform.database.read(partial(attempts.load, attempt_id=job.attempt.id))
     assert loaded is not None
     await service.stop(platform, "team", job.id, by="ann", reason="")
-    view = view_of(loaded, UNREACHABLE)
+    view = loaded.view(UNREACHABLE)
     assert view.stop is None
     await platform.database.write(partial(attempts.record_move, lease=lease, view=view, move=LOST, actor="sync"))
     over = await service.get(platform, "team", job.id)

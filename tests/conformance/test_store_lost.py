@@ -20,7 +20,6 @@ from dartjobs.store import attempts, clusters, leases, lost
 from dartjobs.store.clusters import Registration
 from dartjobs.store.database import StaleError
 from dartjobs.store.leases import CONTROLLER, Lease
-from dartjobs.sync.reconcile import view_of
 from tests.fakes.engines import ENGINES
 from tests.fakes.platform import MINUTE, platform_at, take_lease
 
@@ -45,7 +44,7 @@ async def claimed(platform: Platform, lease: Lease) -> str:
 async def end(platform: Platform, controller: Lease, attempt_id: str) -> None:
     loaded = await platform.database.read(partial(attempts.load, attempt_id=attempt_id))
     assert loaded is not None
-    view = view_of(loaded, UNREACHABLE)
+    view = loaded.view(UNREACHABLE)
     record = partial(lost.record_lost, lease=controller, view=view, move=decide_lost(view), actor="controller")
     await platform.database.write(record)
 
@@ -60,7 +59,7 @@ async def test_its_sync_service_writes_no_more_and_the_controller_does(platform:
         await end(platform, controller, attempt_id)
     assert await database.write(partial(lost.declare_lost, name="local", by="ops"))
     assert not await database.write(partial(lost.declare_lost, name="local", by="ops"))
-    view = view_of(before, UNREACHABLE)
+    view = before.view(UNREACHABLE)
     for write in (
         partial(attempts.record_move, lease=lease, view=view, move=READY, actor="sync"),
         partial(leases.renew, lease=lease, duration=MINUTE),

@@ -21,7 +21,6 @@ from dartjobs.store.clusters import Registration
 from dartjobs.store.database import StaleError
 from dartjobs.store.loading import Loaded
 from dartjobs.store.polls import Poll
-from dartjobs.sync.reconcile import view_of
 from tests.fakes.engines import ENGINES
 from tests.fakes.platform import platform_at, take_lease
 
@@ -77,7 +76,7 @@ async def test_one_stale_change_does_not_hinder_the_others(platform: Platform) -
     for one in ids:
         loaded = found[one]
         assert isinstance(loaded, Loaded)
-        views.append(view_of(loaded, UNREACHABLE))
+        views.append(loaded.view(UNREACHABLE))
     await platform.database.write(partial(attempts.record_move, lease=lease, view=views[1], move=ready, actor="sync"))
     changes = [
         Recorded(views[0], ready),
@@ -121,7 +120,7 @@ async def test_a_silence_is_a_report_of_those_who_may_run(platform: Platform) ->
     loaded = await platform.database.read(partial(attempts.load, attempt_id=one))
     assert loaded is not None
     runs = Move(Pair(ResourceState.READY, JobState.RUNNING), Reason.DRIVER_STARTED)
-    view = view_of(loaded, UNREACHABLE)
+    view = loaded.view(UNREACHABLE)
     await platform.database.write(partial(attempts.record_move, lease=lease, view=view, move=runs, actor="sync"))
     assert await platform.database.write(silence) == [one]
     assert await platform.database.write(silence) == [one]

@@ -26,7 +26,6 @@ from dartjobs.store.clusters import RecreatedClusterError, Registration
 from dartjobs.store.database import StaleError
 from dartjobs.store.leases import CONTROLLER, Lease
 from dartjobs.store.placement import Place
-from dartjobs.sync.reconcile import view_of
 from tests.fakes.engines import ENGINES
 from tests.fakes.platform import platform_at, take_lease
 
@@ -62,7 +61,7 @@ async def claim(platform: Platform, lease: Lease, submitted: list[Job]) -> list[
 async def move(platform: Platform, lease: Lease, attempt_id: str, target: Pair, reason: Reason) -> None:
     loaded = await platform.database.read(partial(attempts.load, attempt_id=attempt_id))
     assert loaded is not None
-    view = view_of(loaded, UNREACHABLE)
+    view = loaded.view(UNREACHABLE)
     record = partial(attempts.record_move, lease=lease, view=view, move=Move(target, reason), actor="sync")
     await platform.database.write(record)
 
@@ -254,7 +253,7 @@ async def test_a_lost_one_is_removed_once_its_attempts_are_ended(platform: Platf
         await service.remove(platform, "local", by="ops")
     loaded = await platform.database.read(partial(attempts.load, attempt_id=job.attempt.id))
     assert loaded is not None
-    view = view_of(loaded, UNREACHABLE)
+    view = loaded.view(UNREACHABLE)
     record = partial(lost.record_lost, lease=controller, view=view, move=decide_lost(view), actor="controller")
     await platform.database.write(record)
     await service.remove(platform, "local", by="ops")

@@ -5,7 +5,7 @@ from functools import partial
 
 from dartjobs.controller.recording import announce
 from dartjobs.core.lost import decide_lost
-from dartjobs.core.world import UNREACHABLE, View
+from dartjobs.core.world import UNREACHABLE
 from dartjobs.models.problem import UnavailableError
 from dartjobs.services.platform import Platform
 from dartjobs.store import attempts, lost
@@ -51,16 +51,7 @@ class Lost:
         loaded = await database.read(partial(attempts.load, attempt_id=attempt_id))
         if loaded is None:
             return
-        view = View(
-            attempt=loaded.attempt,
-            spec=loaded.spec,
-            submitted_at=loaded.submitted_at,
-            now=loaded.now,
-            observation=UNREACHABLE,
-            evidence=loaded.evidence,
-            stop=loaded.stop,
-            requeue=loaded.requeue,
-        )
+        view = loaded.view(UNREACHABLE)
         move = decide_lost(view)
         await database.write(partial(lost.record_lost, lease=self._lease, view=view, move=move, actor=ACTOR))
         await announce(self._platform, Recorded(view, move))

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -9,7 +10,7 @@ from dartjobs.controller.recording import announce
 from dartjobs.core.decide import decide
 from dartjobs.core.policy import Policy
 from dartjobs.core.queueing import ClusterView, never_fits
-from dartjobs.core.world import Move, Observation, View, Wait
+from dartjobs.core.world import Move, Observation, Wait
 from dartjobs.models.state import ResourceState
 from dartjobs.services.isolation import isolated
 from dartjobs.services.platform import Platform
@@ -68,15 +69,8 @@ class Queue:
             raise loaded
         if loaded.attempt.resource_state is not ResourceState.QUEUED:
             return
-        view = View(
-            attempt=loaded.attempt,
-            spec=loaded.spec,
-            submitted_at=loaded.submitted_at,
-            now=loaded.now,
-            observation=Observation(),
-            stop=loaded.stop,
-            impossible=None if loaded.malformed else never_fits(loaded.spec, views),
-        )
+        impossible = None if loaded.malformed else never_fits(loaded.spec, views)
+        view = replace(loaded.view(Observation()), impossible=impossible)
         match decide(view, self._policy):
             case Move() as move:
                 moves.append(Recorded(view, move))

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Select, Text, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dartjobs.core.world import Evidence
+from dartjobs.core.world import Evidence, Observation, View
 from dartjobs.models.job import Attempt, RequeueIntent, StopIntent
 from dartjobs.models.spec import JobSpec
 from dartjobs.store.database import now
@@ -44,6 +44,21 @@ class Loaded:
     """When the cluster's gateway last said that it listens; None: it never did."""
     superseded: bool
     now: datetime
+
+    def view(self, observation: Observation) -> View:
+        """What `decide` may look at, with what was seen of the cluster."""
+        return View(
+            attempt=self.attempt,
+            spec=self.spec,
+            submitted_at=self.submitted_at,
+            now=self.now,
+            observation=observation,
+            evidence=self.evidence,
+            stop=self.stop,
+            requeue=self.requeue,
+            blind_seconds=self.blind_seconds,
+            superseded=self.superseded,
+        )
 
 
 async def load(conn: AsyncConnection, attempt_id: str) -> Loaded | None:

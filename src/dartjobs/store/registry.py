@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dartjobs.core.world import UNREACHABLE, Move, View
+from dartjobs.core.world import UNREACHABLE, Move
 from dartjobs.models.cluster import Settings
 from dartjobs.models.problem import ClusterExistsError, ClusterInUseError, NotRunningError
 from dartjobs.models.reason import Reason
@@ -143,15 +143,7 @@ async def _let_go(conn: AsyncConnection, lease: Lease, *, by: str) -> int:
 
 
 def _unseen(loaded: Loaded) -> Recorded:
-    attempt = loaded.attempt
-    view = View(
-        attempt=attempt,
-        spec=loaded.spec,
-        submitted_at=loaded.submitted_at,
-        now=loaded.now,
-        observation=UNREACHABLE,
-        stop=loaded.stop,
-    )
+    attempt, view = loaded.attempt, loaded.view(UNREACHABLE)
     target = Pair(ResourceState.TERMINATED, attempt.job_state)
     message = f"Cluster {attempt.cluster} was lost and removed: nobody saw what was left there."
     return Recorded(view, Move(target, Reason.CLUSTER_LOST, message))

@@ -44,12 +44,12 @@ class Reconciler:
         loaded = await self._load(attempt_id)
         if loaded is None:
             return None
-        news = by_news(view_of(loaded, Observation()), self._policy)
+        news = by_news(loaded.view(Observation()), self._policy)
         if news is not None:
-            return await self._record(view_of(loaded, Observation()), news)
+            return await self._record(loaded.view(Observation()), news)
         async with self._slots:
             observation = await self._observe(loaded)
-        view = view_of(loaded, observation)
+        view = loaded.view(observation)
         decision = decide(view, self._policy)
         if isinstance(decision, Move) and _ends(view, decision):
             return await self._end(view)
@@ -64,7 +64,7 @@ class Reconciler:
         loaded = await self._load(before.attempt.id)
         if loaded is None or loaded.attempt.version != before.attempt.version:
             return AT_ONCE
-        view = view_of(loaded, before.observation)
+        view = loaded.view(before.observation)
         return await self._do(loaded, view, decide(view, self._policy))
 
     async def _do(self, loaded: Loaded, view: View, decision: Decision) -> timedelta:
@@ -92,29 +92,12 @@ class Reconciler:
 
     async def _fresh(self, view: View) -> View:
         loaded = await self._load(view.attempt.id)
-        return view if loaded is None else view_of(loaded, view.observation)
+        return view if loaded is None else loaded.view(view.observation)
 
     async def _record(self, view: View, move: Move) -> timedelta:
         await self._ledger.record(Recorded(view, move))
         _log.info("%s: %s -> %s (%s)", view.attempt.id, view.attempt.pair, move.target, move.reason)
         return AT_ONCE
-
-
-def view_of(loaded: Loaded, observation: Observation, impossible: str | None = None) -> View:
-    """What `decide` may look at."""
-    return View(
-        attempt=loaded.attempt,
-        spec=loaded.spec,
-        submitted_at=loaded.submitted_at,
-        now=loaded.now,
-        observation=observation,
-        evidence=loaded.evidence,
-        stop=loaded.stop,
-        requeue=loaded.requeue,
-        blind_seconds=loaded.blind_seconds,
-        superseded=loaded.superseded,
-        impossible=impossible,
-    )
 
 
 def _ends(view: View, move: Move) -> bool:

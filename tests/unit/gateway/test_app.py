@@ -17,7 +17,6 @@ from dartjobs.services import jobs as service
 from dartjobs.services.platform import Platform
 from dartjobs.services.tokens import attempt_token
 from dartjobs.store import attempts, evidence, wakeups
-from dartjobs.sync.reconcile import view_of
 from tests.fakes.blobs import FolderStore
 from tests.fakes.platform import parts_of, platform_at, take_lease
 
@@ -149,7 +148,7 @@ async def test_an_attempt_that_is_over_may_report_no_more(platform: Platform, ga
     assert loaded is not None
     lease = await take_lease(platform)
     over = Move(Pair(ResourceState.TERMINATED, JobState.STOPPED), Reason.USER_STOP)
-    view = view_of(loaded, UNREACHABLE)
+    view = loaded.view(UNREACHABLE)
     await platform.database.write(partial(attempts.record_move, lease=lease, view=view, move=over, actor="test"))
     answer = await gateway.post(f"/v1/attempts/{attempt}/heartbeat", json={}, headers=headers(attempt))
     assert answer.status_code == 410
@@ -163,7 +162,7 @@ async def test_a_start_is_refused_once_the_attempt_has_its_outcome(
     assert loaded is not None
     lease = await take_lease(platform)
     lost = Move(Pair(ResourceState.TERMINATING, JobState.FAILED), Reason.CLUSTER_LOST)
-    view = view_of(loaded, UNREACHABLE)
+    view = loaded.view(UNREACHABLE)
     await platform.database.write(partial(attempts.record_move, lease=lease, view=view, move=lost, actor="test"))
     answer = await gateway.post(
         f"/v1/attempts/{attempt}/start", json={"head_uid": "h", "pid": 1}, headers=headers(attempt)

@@ -17,7 +17,6 @@ from dartjobs.models.state import JobState, Pair, ResourceState
 from dartjobs.services import jobs as service
 from dartjobs.services.platform import Platform
 from dartjobs.store import attempts, evidence, polls, wakeups
-from dartjobs.sync.reconcile import view_of
 from tests.fakes.platform import platform_at, take_lease
 from tests.fakes.polling import eventually
 
@@ -49,7 +48,7 @@ async def running(platform: Platform) -> str:
     loaded = await platform.database.read(partial(attempts.load, attempt_id=job.attempt.id))
     assert loaded is not None
     runs = Move(Pair(ResourceState.READY, JobState.RUNNING), Reason.DRIVER_STARTED)
-    view = view_of(loaded, UNREACHABLE)
+    view = loaded.view(UNREACHABLE)
     await platform.database.write(partial(attempts.record_move, lease=lease, view=view, move=runs, actor="sync"))
     return job.attempt.id
 

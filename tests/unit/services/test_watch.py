@@ -22,7 +22,6 @@ from dartjobs.store import attempts
 from dartjobs.store.database import Database, T, Work
 from dartjobs.store.leases import Lease
 from dartjobs.store.settings import DatabaseSettings
-from dartjobs.sync.reconcile import view_of
 from tests.fakes.engines import url_on
 from tests.fakes.platform import parts_of, platform_at, take_lease
 
@@ -33,7 +32,7 @@ async def move(platform: Platform, lease: Lease, attempt_id: str, target: Pair, 
     loaded = await platform.database.read(partial(attempts.load, attempt_id=attempt_id))
     assert loaded is not None
     record = partial(
-        attempts.record_move, lease=lease, view=view_of(loaded, UNREACHABLE), move=Move(target, reason), actor="test"
+        attempts.record_move, lease=lease, view=loaded.view(UNREACHABLE), move=Move(target, reason), actor="test"
     )
     await platform.database.write(record)
 

@@ -14,7 +14,6 @@ from dartjobs.services import jobs as service
 from dartjobs.services.platform import Platform
 from dartjobs.store import attempts
 from dartjobs.store.database import StaleError
-from dartjobs.sync.reconcile import view_of
 from tests.fakes.driver import FakeDriver
 from tests.fakes.platform import platform_at, take_lease
 from tests.fakes.syncing import RETRYING, exited, started, starts, syncing, the_end, until
@@ -95,6 +94,6 @@ async def test_a_users_stop_in_the_same_instant_is_looked_at_before_the_end(plat
     assert loaded is not None
     await service.stop(platform, "team", job.id, by="ann", reason="")
     move = Move(Pair(ResourceState.TERMINATING, JobState.STOPPED), Reason.REQUEUED)
-    view = view_of(loaded, UNREACHABLE)
+    view = loaded.view(UNREACHABLE)
     with pytest.raises(StaleError):
         await platform.database.write(partial(attempts.record_move, lease=lease, view=view, move=move, actor="sync"))
